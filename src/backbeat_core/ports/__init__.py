@@ -1,0 +1,1 @@
+"""What the core needs of the world: six abstract ports, each a list of laws."""
