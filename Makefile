@@ -18,7 +18,7 @@ $(BIN)/backbeat: pyproject.toml
 
 $(BIN)/.dev: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[all,testing]' --group dev
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[all,testing,dev]'
 	@touch $(BIN)/.dev $(BIN)/backbeat
 
 install: $(BIN)/backbeat ## Install the command line into .venv
