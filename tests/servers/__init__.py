@@ -1,0 +1,106 @@
+"""
+The real servers that tests run against: `address("kafka")` gives one, and starts it if it must.
+
+An address in the environment (`BACKBEAT_TEST_KAFKA=host:port` and so on) is used instead, when given.
+One of each is started a test run, however many processes run the tests; it is ended with the run.
+A test that harms its server makes its own, with the classes of this package and a temporary directory.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from servers import guardian
+from servers.kafka import Kafka, KafkaCluster
+from servers.mongodb import MongoDB
+from servers.process import NotInstalled, Server, free_port
+from servers.redis import Redis
+from servers.zookeeper import ZooKeeper
+
+__all__ = [
+    "ENGINES",
+    "Kafka",
+    "KafkaCluster",
+    "MongoDB",
+    "NotInstalled",
+    "Redis",
+    "Server",
+    "ZooKeeper",
+    "address",
+    "close_run",
+    "free_port",
+    "given",
+    "missing",
+    "open_run",
+]
+
+ENGINES: dict[str, type[Server]] = {}
+for _engine in (Kafka, MongoDB, Redis, ZooKeeper):
+    ENGINES[_engine.name] = _engine
+
+# Inherited by the processes among which the tests are divided: it is how they find the same servers.
+RUN_DIRECTORY = "BACKBEAT_TEST_RUN_DIRECTORY"
+OWNER = "owner"
+
+
+def given(name: str) -> str | None:
+    """Return the address that the environment gives for a server, if it does."""
+    return os.environ.get(f"BACKBEAT_TEST_{name.upper()}") or None
+
+
+def missing() -> list[str]:
+    """Return the names of the servers that are neither given nor installed."""
+    return [name for name, engine in ENGINES.items() if not given(name) and not engine.installed()]
+
+
+@functools.cache
+def address(name: str) -> str:
+    """Return host:port of the run's server; the first to ask starts it. Raises NotInstalled."""
+    if found := given(name):
+        return found
+    run = open_run()
+    with (run / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        file = run / f"{name}.address"
+        if not file.exists():
+            _start(ENGINES[name](run / name), run)
+        return file.read_text()
+
+
+def _start(server: Server, run: Path) -> None:
+    subprocess.Popen(
+        [sys.executable, guardian.__file__, (run / OWNER).read_text(), str(run)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    server.launch()
+    assert server.process is not None
+    (run / f"{server.name}.pid").write_text(str(server.process.pid))
+    server.await_service()
+    (run / f"{server.name}.address").write_text(server.address)
+
+
+def open_run() -> Path:
+    """Return the directory of this test run, made by whoever asks first."""
+    if found := os.environ.get(RUN_DIRECTORY):
+        return Path(found)
+    run = Path(tempfile.mkdtemp(prefix="backbeat-servers-"))
+    (run / OWNER).write_text(str(os.getpid()))
+    os.environ[RUN_DIRECTORY] = str(run)
+    return run
+
+
+def close_run() -> None:
+    """End the servers of this test run, if this process began it."""
+    found = os.environ.get(RUN_DIRECTORY)
+    if found and (Path(found) / OWNER).read_text() == str(os.getpid()):
+        del os.environ[RUN_DIRECTORY]
+        guardian.end_all(Path(found))
