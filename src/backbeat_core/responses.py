@@ -194,14 +194,12 @@ def fault_of(error: BaseException) -> Fault:
     if isinstance(error, errors.InvalidDocument):
         row = CATALOGUE.get(error.code, CATALOGUE["InvalidRequest"])
         return Fault(row, error.description or row.description, None, row.retryable)
-    for kind in type(error).__mro__:
-        if kind in _CALLER:
-            row = _CALLER[kind]
-            said = str(error) if kind is errors.InvalidInput else ""
-            return Fault(row, said or row.description, None, row.retryable)
-        if kind in _COMPONENTS:
-            break
-    return Fault(INTERNAL_ERROR, INTERNAL_ERROR.description, _COMPONENTS[kind], _retryable(error))
+    kind = next(kind for kind in type(error).__mro__ if kind in _CALLER or kind in _COMPONENTS)
+    if kind in _COMPONENTS:
+        return Fault(INTERNAL_ERROR, INTERNAL_ERROR.description, _COMPONENTS[kind], _retryable(error))
+    row = _CALLER[kind]
+    said = str(error) if kind is errors.InvalidInput else ""
+    return Fault(row, said or row.description, None, row.retryable)
 
 
 def _retryable(error: BaseException) -> bool:
