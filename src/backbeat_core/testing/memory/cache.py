@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Collection, Sequence
 
@@ -24,6 +25,7 @@ from backbeat_core.ports.cache import (
     Write,
 )
 from backbeat_core.ports.clock import Clock
+from backbeat_core.testing.memory.locking import locked
 
 
 @attrs.define
@@ -39,6 +41,7 @@ class MemoryKeys:
     entries: dict[str, _Entry] = attrs.field(factory=dict)
     locks: dict[str, tuple[str, int]] = attrs.field(factory=dict)
     subscriptions: list[MemorySubscription] = attrs.field(factory=list)
+    lock: threading.RLock = attrs.field(factory=threading.RLock, repr=False)
 
     def flush(self) -> None:
         """Forget everything, as a cache that was restarted empty has."""
@@ -54,16 +57,23 @@ class MemoryCache(Cache):
     keys: MemoryKeys = attrs.field(factory=MemoryKeys)
     unreachable: bool = False
 
+    @property
+    def lock(self) -> threading.RLock:
+        return self.keys.lock
+
+    @locked
     def write(self, writes: Sequence[Write]) -> None:
         self._check()
         self._refuse_mixed(writes)
         for write in writes:
             self._apply(write)
 
+    @locked
     def read(self, questions: Sequence[Question]) -> Sequence[Answer]:
         self._check()
         return [self._answer(question) for question in questions]
 
+    @locked
     def acquire(self, key: str, owner: str, ttl_ms: int) -> bool:
         self._check()
         now = self.clock.elapsed_ms()
@@ -72,6 +82,7 @@ class MemoryCache(Cache):
         self.keys.locks[key] = (owner, now + ttl_ms)
         return True
 
+    @locked
     def release(self, key: str, owner: str) -> bool:
         self._check()
         holder, until = self.keys.locks.get(key, ("", 0))
@@ -80,12 +91,14 @@ class MemoryCache(Cache):
         del self.keys.locks[key]
         return True
 
+    @locked
     def publish(self, channel: str, message: str) -> None:
         self._check()
         for subscription in self.keys.subscriptions:
             if channel in subscription.channels:
                 subscription.arrived.append((channel, message))
 
+    @locked
     def subscribe(self, channels: Collection[str]) -> MemorySubscription:
         self._check()
         subscription = MemorySubscription(self, frozenset(channels))

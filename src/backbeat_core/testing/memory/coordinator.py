@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 
 import attrs
@@ -10,6 +11,7 @@ from backbeat_core.errors import Conflict, CoordinatorUnavailable, Fenced, Inval
 from backbeat_core.ports.clock import Clock
 from backbeat_core.ports.coordinator import Coordinator, Lease, Node
 from backbeat_core.ports.store import ABSENT, ANY, Expected
+from backbeat_core.testing.memory.locking import locked
 
 
 @attrs.frozen
@@ -25,6 +27,7 @@ class MemoryEnsemble:
     nodes: dict[str, Node] = attrs.field(factory=dict)
     held: dict[str, _Held] = attrs.field(factory=dict)
     fencing: dict[str, int] = attrs.field(factory=dict)
+    lock: threading.RLock = attrs.field(factory=threading.RLock, repr=False)
 
 
 @attrs.define(eq=False)
@@ -40,10 +43,16 @@ class MemoryCoordinator(Coordinator):
     unreachable: bool = False
     _mine: list[Lease] = attrs.field(factory=list)
 
+    @property
+    def lock(self) -> threading.RLock:
+        return self.ensemble.lock
+
+    @locked
     def get(self, path: str) -> Node | None:
         self._check(path)
         return self.ensemble.nodes.get(path)
 
+    @locked
     def put(
         self, path: str, data: bytes, *, expected: int | Expected = ANY, lease: Lease | None = None
     ) -> Node:
@@ -57,6 +66,7 @@ class MemoryCoordinator(Coordinator):
         self.ensemble.nodes[path] = written
         return written
 
+    @locked
     def delete(self, path: str, *, expected: int | Expected = ANY) -> bool:
         self._check(path)
         if path not in self.ensemble.nodes:
@@ -68,6 +78,7 @@ class MemoryCoordinator(Coordinator):
         del self.ensemble.nodes[path]
         return True
 
+    @locked
     def children(self, path: str) -> Sequence[str]:
         self._check(path)
         below = path.rstrip("/") + "/"
@@ -77,6 +88,7 @@ class MemoryCoordinator(Coordinator):
             if found.startswith(below) and "/" not in found.removeprefix(below)
         )
 
+    @locked
     def acquire(self, name: str, owner: str, ttl_ms: int) -> Lease | None:
         self._check()
         held = self._live(name)
@@ -89,6 +101,7 @@ class MemoryCoordinator(Coordinator):
         self._mine.append(lease)
         return lease
 
+    @locked
     def renew(self, lease: Lease, ttl_ms: int) -> None:
         self._check()
         held = self._live(lease.name)
@@ -96,15 +109,18 @@ class MemoryCoordinator(Coordinator):
             raise Fenced(lease.name, expected=lease.fencing, found=self.ensemble.fencing.get(lease.name))
         self.ensemble.held[lease.name] = _Held(lease, self.clock.elapsed_ms() + ttl_ms)
 
+    @locked
     def release(self, lease: Lease) -> None:
         self._check()
         self._let_go(lease)
 
+    @locked
     def holders(self, prefix: str) -> Mapping[str, str]:
         self._check()
         names = sorted(name for name in self.ensemble.held if name.startswith(prefix))
         return {name: held.lease.owner for name in names if (held := self._live(name)) is not None}
 
+    @locked
     def expire(self) -> None:
         """Free every lease that was acquired through this object, without telling whoever holds them."""
         for lease in self._mine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import attrs
@@ -17,6 +18,7 @@ from backbeat_core.ports.location import (
     TaggedLocation,
     UploadLocation,
 )
+from backbeat_core.testing.memory.locking import locked
 
 CHUNK = 1 << 20
 
@@ -41,6 +43,7 @@ class MemoryBucket:
     objects: dict[str, list[_Object | None]] = attrs.field(factory=dict)
     uploads: dict[str, _Upload] = attrs.field(factory=dict)
     counter: int = 0
+    lock: threading.RLock = attrs.field(factory=threading.RLock, repr=False)
 
     def next_id(self, prefix: str) -> str:
         self.counter += 1
@@ -77,10 +80,16 @@ class MemoryLocation(UploadLocation, TaggedLocation, ConditionalDelete):
             self._check()
             yield bytes(bytearray(wanted[at : at + CHUNK]))
 
+    @property
+    def lock(self) -> threading.RLock:
+        return self.bucket.lock
+
+    @locked
     def head(self, name: str, *, version: str = "") -> Stored:
         self._check()
         return self._find(name, version).stored
 
+    @locked
     def delete(self, name: str, *, version: str = "") -> str:
         self._check()
         versions = self.bucket.objects.get(name, [])
@@ -93,6 +102,7 @@ class MemoryLocation(UploadLocation, TaggedLocation, ConditionalDelete):
             return self.bucket.next_id("marker-")
         return ""
 
+    @locked
     def list(self, *, prefix: str = "", after: str = "", limit: int = 1000) -> Sequence[Stored]:
         self._check()
         latest = {name: versions[-1] for name, versions in self.bucket.objects.items() if versions}
@@ -103,6 +113,7 @@ class MemoryLocation(UploadLocation, TaggedLocation, ConditionalDelete):
     def close(self) -> None:
         pass
 
+    @locked
     def begin(self, name: str, *, attributes: Attributes) -> str:
         self._check(name)
         upload = self.bucket.next_id("upload-")
@@ -116,9 +127,11 @@ class MemoryLocation(UploadLocation, TaggedLocation, ConditionalDelete):
         found = self._upload(name, upload)
         arrived = _arrived(body, size, md5)
         part = Part(number, hashlib.md5(arrived, usedforsecurity=False).hexdigest(), size)
-        found.parts[number] = (part, arrived)
+        with self.lock:
+            found.parts[number] = (part, arrived)
         return part
 
+    @locked
     def complete(self, name: str, upload: str, parts: Sequence[Part]) -> Stored:
         self._check()
         found = self._upload(name, upload)
@@ -129,14 +142,17 @@ class MemoryLocation(UploadLocation, TaggedLocation, ConditionalDelete):
         del self.bucket.uploads[upload]
         return self._show(name, body, found.attributes)
 
+    @locked
     def abort(self, name: str, upload: str) -> None:
         self._check()
         self.bucket.uploads.pop(upload, None)
 
+    @locked
     def uploads(self) -> Sequence[tuple[str, str]]:
         self._check()
         return [(found.name, upload) for upload, found in self.bucket.uploads.items()]
 
+    @locked
     def put_tags(self, name: str, tags: Mapping[str, str], *, version: str = "") -> None:
         self._check()
         old = self._find(name, version)
@@ -147,6 +163,7 @@ class MemoryLocation(UploadLocation, TaggedLocation, ConditionalDelete):
     def delete_tags(self, name: str, *, version: str = "") -> None:
         self.put_tags(name, {}, version=version)
 
+    @locked
     def delete_unmodified(self, name: str, *, since_ms: int) -> bool:
         self._check()
         versions = self.bucket.objects.get(name, [])
@@ -163,6 +180,7 @@ class MemoryLocation(UploadLocation, TaggedLocation, ConditionalDelete):
         if name == "":
             raise LocationRefused("an object must have a name")
 
+    @locked
     def _show(self, name: str, body: bytes, attributes: Attributes) -> Stored:
         version = self.bucket.next_id("v") if self.versioned else ""
         digest = hashlib.md5(body, usedforsecurity=False).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 
@@ -27,6 +28,7 @@ from backbeat_core.ports.queue import (
     Watermarks,
 )
 from backbeat_core.queueing.partitioner import Partitioner, crc32
+from backbeat_core.testing.memory.locking import locked
 
 
 @attrs.define
@@ -66,6 +68,7 @@ class MemoryBroker:
     session_ms: int = 300_000
     partitioner: Partitioner = crc32
     topics: dict[str, _Topic] = attrs.field(factory=dict)
+    lock: threading.RLock = attrs.field(factory=threading.RLock, repr=False)
 
     def topic(self, name: str) -> _Topic:
         if name not in self.topics:
@@ -102,11 +105,17 @@ class MemoryQueue(Queue):
     unreachable: bool = False
     _keyless: int = 0
 
+    @property
+    def lock(self) -> threading.RLock:
+        return self.broker.lock
+
+    @locked
     def publish(self, topic: str, messages: Sequence[Message]) -> Sequence[Published | BackbeatError]:
         if self.unreachable:
             return [QueueUnavailable("the memory broker is away") for _ in messages]
         return [self._append(topic, message) for message in messages]
 
+    @locked
     def subscribe(
         self, topic: str, group: str, listener: Listener, *, start: Start = Start.EARLIEST
     ) -> MemoryConsumer:
@@ -116,12 +125,14 @@ class MemoryQueue(Queue):
         self.broker.group(topic, group).members.append(consumer)
         return consumer
 
+    @locked
     def watermarks(self, topic: str) -> Mapping[int, Watermarks]:
         self.check()
         if topic not in self.broker.topics:
             return {}
         return {n: Watermarks(p.low, p.high) for n, p in enumerate(self.broker.topics[topic].partitions)}
 
+    @locked
     def committed(self, topic: str, group: str) -> Mapping[int, int]:
         self.check()
         if topic not in self.broker.topics:
@@ -129,6 +140,7 @@ class MemoryQueue(Queue):
         found = self.broker.topics[topic].groups.get(group)
         return dict(found.committed) if found is not None else {}
 
+    @locked
     def seek(self, topic: str, group: str, offsets: Mapping[int, int]) -> None:
         self.check()
         found = self.broker.group(topic, group)
@@ -139,10 +151,12 @@ class MemoryQueue(Queue):
     def close(self) -> None:
         pass
 
+    @locked
     def expel(self, consumer: MemoryConsumer) -> None:
         """End the session of *consumer*: its partitions are lost, which it learns at its next poll."""
         found = self.broker.group(consumer.topic, consumer.group)
-        found.members = [member for member in found.members if member is not consumer]
+        if consumer in found.members:
+            found.members.remove(consumer)
         for partition in [n for n, owner in found.owners.items() if owner is consumer]:
             del found.owners[partition]
 
@@ -200,8 +214,11 @@ class MemoryConsumer(Consumer):
         if self.closed:
             raise InvalidInput("the consumer is closed")
         self.queue.check()
-        self.last_poll_ms = self.queue.clock.elapsed_ms()
         self._rebalance()
+        return self._fetch(limit)
+
+    @locked
+    def _fetch(self, limit: int) -> list[Record]:
         # Whoever was served comes last next time: one busy partition must not starve the others.
         records: list[Record] = []
         for partition in list(self._positions):
@@ -212,13 +229,17 @@ class MemoryConsumer(Consumer):
                     self._positions[partition] = self._positions.pop(partition)
         return records
 
+    @property
+    def lock(self) -> threading.RLock:
+        return self.queue.lock
+
+    @locked
     def commit(self, offsets: Mapping[int, int]) -> None:
         self.queue.check()
-        found = self.queue.broker.group(self.topic, self.group)
         for partition in offsets:
-            if found.owners.get(partition) is not self:
+            if self._group.owners.get(partition) is not self:
                 raise Fenced(f"partition {partition} of {self.topic!r}", expected=self.group)
-        found.committed.update(offsets)
+        self._group.committed.update(offsets)
 
     def pause(self, partitions: Collection[int]) -> None:
         self._paused.update(self._positions.keys() & set(partitions))
@@ -238,47 +259,78 @@ class MemoryConsumer(Consumer):
         self.queue.expel(self)
 
     def _rebalance(self) -> None:
-        found = self.queue.broker.group(self.topic, self.group)
+        # The lock is never held while the listener runs: it may wait for a thread that publishes.
+        self._check_in()
+        self._forget_lost()
+        leaving = self._excess()
+        if leaving:
+            self.listener.revoked(leaving)
+            self._give_up(leaving)
+        taken = self._take_over()
+        if taken:
+            self.listener.assigned(taken)
+
+    @locked
+    def _check_in(self) -> None:
+        found = self._group
+        self.last_poll_ms = self.queue.clock.elapsed_ms()
         for member in list(found.members):
             if member.last_poll_ms + self.queue.broker.session_ms < self.last_poll_ms:
                 self.queue.expel(member)
-        self._forget_lost()
         if self not in found.members:
             found.members.append(self)
         self.queue.pin_start(self.topic, self.group, Start.EARLIEST)
-        due = self._due(found)
-        leaving = sorted(self._positions.keys() - due)
-        if leaving:
-            self.listener.revoked(leaving)
-            for partition in leaving:
-                self._drop(partition)
-                found.owners.pop(partition, None)
-        taken = {n: self._start_of(n, found) for n in sorted(due) if n not in found.owners}
-        if taken:
-            self._positions.update(taken)
-            found.owners.update(dict.fromkeys(taken, self))
-            self.listener.assigned(dict(taken))
 
-    def _due(self, found: _Group) -> set[int]:
-        mine, among = found.members.index(self), len(found.members)
+    @locked
+    def _excess(self) -> list[int]:
+        return sorted(self._positions.keys() - self._due())
+
+    @locked
+    def _give_up(self, partitions: Collection[int]) -> None:
+        for partition in partitions:
+            self._drop(partition)
+            if self._group.owners.get(partition) is self:
+                del self._group.owners[partition]
+
+    @locked
+    def _take_over(self) -> dict[int, int]:
+        owners = self._group.owners
+        taken = {n: self._start_of(n) for n in sorted(self._due()) if n not in owners}
+        self._positions.update(taken)
+        owners.update(dict.fromkeys(taken, self))
+        return dict(taken)
+
+    @property
+    def _group(self) -> _Group:
+        return self.queue.broker.group(self.topic, self.group)
+
+    def _due(self) -> set[int]:
+        members = self._group.members
+        if self not in members:
+            return set()
+        mine, among = members.index(self), len(members)
         count = len(self.queue.broker.topic(self.topic).partitions)
         return {n for n in range(count) if n % among == mine}
 
     def _forget_lost(self) -> None:
-        owners = self.queue.broker.group(self.topic, self.group).owners
-        lost = sorted(n for n in self._positions if owners.get(n) is not self)
-        for partition in lost:
-            self._drop(partition)
+        lost = self._robbed()
         if lost:
             self.listener.lost(lost)
+
+    @locked
+    def _robbed(self) -> list[int]:
+        lost = sorted(n for n in self._positions if self._group.owners.get(n) is not self)
+        for partition in lost:
+            self._drop(partition)
+        return lost
 
     def _drop(self, partition: int) -> None:
         self._positions.pop(partition, None)
         self._paused.discard(partition)
 
-    def _start_of(self, number: int, found: _Group) -> int:
+    def _start_of(self, number: int) -> int:
         partition = self.queue.broker.topic(self.topic).partitions[number]
-        return max(found.committed.get(number, 0), partition.low)
+        return max(self._group.committed.get(number, 0), partition.low)
 
     def _take(self, number: int, limit: int) -> list[Record]:
         partition = self.queue.broker.topic(self.topic).partitions[number]

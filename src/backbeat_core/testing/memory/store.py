@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 
 import attrs
@@ -22,6 +23,7 @@ from backbeat_core.ports.store import (
     Store,
     Version,
 )
+from backbeat_core.testing.memory.locking import locked
 
 
 @attrs.frozen
@@ -47,6 +49,7 @@ class MemoryTables:
     log: list[_Logged] = attrs.field(factory=list)
     writes: int = 0
     forgotten: int = 0
+    lock: threading.RLock = attrs.field(factory=threading.RLock, repr=False)
 
     def forget(self, position: Position) -> None:
         """Drop the changes up to *position* from the feed, as a bounded oplog does."""
@@ -62,11 +65,17 @@ class MemoryStore(Store):
     tables: MemoryTables = attrs.field(factory=MemoryTables)
     unreachable: bool = False
 
+    @property
+    def lock(self) -> threading.RLock:
+        return self.tables.lock
+
+    @locked
     def get(self, collection: str, key: str) -> Document | None:
         self._check()
         found = self._collection(collection).get(key)
         return None if found is None else _document(key, found)
 
+    @locked
     def put(
         self, collection: str, key: str, value: Mapping[str, Json], *, expected: Version | Expected = ANY
     ) -> Document:
@@ -77,6 +86,7 @@ class MemoryStore(Store):
         self._demand(collection, key, expected)
         return self._write(collection, key, text)
 
+    @locked
     def patch(
         self, collection: str, key: str, members: Mapping[str, Json], *, expected: Version | Expected = ANY
     ) -> Document:
@@ -87,6 +97,7 @@ class MemoryStore(Store):
             raise Conflict(key, expected="a document", found=None)
         return self._write(collection, key, encode({**json.loads(found.text), **members}))
 
+    @locked
     def delete(self, collection: str, key: str, *, expected: Version | Expected = ANY) -> bool:
         self._check()
         found = self._collection(collection).get(key)
@@ -97,6 +108,7 @@ class MemoryStore(Store):
         self._log(collection, key, None)
         return True
 
+    @locked
     def scan(
         self, collection: str, *, prefix: str = "", after: str = "", limit: int = 1000
     ) -> Sequence[Document]:
@@ -105,6 +117,7 @@ class MemoryStore(Store):
         keys = sorted(key for key in found if key.startswith(prefix) and key > after)
         return [_document(key, found[key]) for key in keys[: max(limit, 0)]]
 
+    @locked
     def changes(self, after: Position | None, *, limit: int = 1000) -> Feed:
         self._check()
         since = self.tables.forgotten if after is None else _number(after)
@@ -115,6 +128,7 @@ class MemoryStore(Store):
         found = [_change(logged) for logged in self.tables.log[first : first + max(limit, 0)]]
         return Feed(found, found[-1].position if found else str(since))
 
+    @locked
     def position(self) -> Position:
         self._check()
         return str(self.tables.writes)
