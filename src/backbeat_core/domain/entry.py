@@ -11,23 +11,17 @@ import attrs
 from backbeat_core.domain import metadata as md
 from backbeat_core.domain import version_id as version_ids
 from backbeat_core.domain import wire
+from backbeat_core.domain.codec import parse_object
 from backbeat_core.domain.info import Backend, ReplicationInfo
 from backbeat_core.domain.metadata import Document, Json
 from backbeat_core.domain.object_model import completed
-from backbeat_core.domain.status import Status, derive
+from backbeat_core.domain.status import REPORT_ORIGIN_OP, Status, derive
 from backbeat_core.errors import InvalidDocument, UndecodableEntry
 
 USERS_BUCKET: Final = "users..bucket"
 """The bucket whose records say who owns which bucket; also the message key of those records."""
 
 _OWNER_SEPARATOR: Final = "..|.."
-
-ORIGIN_OPERATIONS: Final[Mapping[Status, str]] = {
-    Status.COMPLETED: "s3:Replication:OperationCompletedReplication",
-    Status.FAILED: "s3:Replication:OperationFailedReplication",
-    Status.PENDING: "s3:Replication:OperationPendingReplication",
-}
-"""The `originOp` of a status message, by the status that it reports (ST-2)."""
 
 
 @attrs.frozen(slots=False)
@@ -211,6 +205,13 @@ class BucketMetadataEntry:
     value: Document
 
 
+def skipped(record: Document) -> Skip | None:
+    """Return why a record of any topic is no work: older writers left it there (queue-and-wire 1.15)."""
+    if record.get("bootstrapId") is not None:
+        return Skip("bootstrap")
+    return Skip("canary") if record.get("canary") else None
+
+
 Entry: TypeAlias = ObjectEntry | Skip | DeleteEntry | BucketEntry | BucketMetadataEntry
 
 
@@ -230,8 +231,8 @@ def decode_entry(value: bytes, *, topic: str = "", partition: int = -1, offset: 
     Return what a message of the replication, status or replay topics says.
 
     *topic*, *partition* and *offset* say where the message stands and are told by the error. Members that
-    are not known, and the `v` of newer writers, are ignored. Canaries are a Skip. Whatever the bytes,
-    nothing but UndecodableEntry is raised.
+    are not known, and the `v` of newer writers, are ignored. Canary and bootstrap records are a Skip.
+    Whatever the bytes, nothing but UndecodableEntry is raised.
     """
     try:
         return _decode(value)
@@ -240,11 +241,10 @@ def decode_entry(value: bytes, *, topic: str = "", partition: int = -1, offset: 
 
 
 def _decode(value: bytes) -> Entry:
-    record = _document(value, "message")
-    if "bootstrapId" in record:
-        raise ValueError("bootstrap entry")
-    if record.get("canary"):
-        return Skip("canary")
+    record = parse_object(value)
+    skip = skipped(record)
+    if skip is not None:
+        return skip
     bucket = record.get("bucket")
     if record.get("type") == "del":
         return DeleteEntry(_text(bucket, "bucket"), _text(record.get("key"), "key"))
@@ -253,11 +253,11 @@ def _decode(value: bytes) -> Entry:
     text = record.get("value")
     if not text:
         raise ValueError("unknown entry format: no value")
-    metadata = _document(_text(text, "value"), "value")
+    metadata = parse_object(_text(text, "value"), "value")
     if metadata.get("mdBucketModelVersion"):
         return BucketMetadataEntry(_text(metadata.get("name"), "bucket name"), metadata)
     if metadata.get("attributes"):
-        attributes = _document(_text(metadata["attributes"], "attributes"), "attributes")
+        attributes = parse_object(_text(metadata["attributes"], "attributes"), "attributes")
         return BucketMetadataEntry(_text(attributes.get("name"), "bucket name"), attributes)
     return _object_entry(record, metadata)
 
@@ -293,16 +293,6 @@ def _bucket_entry(record: Document) -> BucketEntry:
 def _info(metadata: Document) -> ReplicationInfo:
     document = metadata.get("replicationInfo")
     return ReplicationInfo() if document is None else ReplicationInfo.from_document(document)
-
-
-def _document(text: str | bytes, name: str) -> Document:
-    try:
-        document = wire.parse(text)
-    except ValueError as error:
-        raise ValueError(f"malformed JSON in {name}: {error}") from None
-    if not isinstance(document, dict):
-        raise ValueError(f"{name} is not an object")
-    return document
 
 
 def _text(value: Json, name: str) -> str:
@@ -349,7 +339,7 @@ def status_entry(
     metadata = {
         **entry.metadata,
         "replicationInfo": info.to_document(),
-        "originOp": ORIGIN_OPERATIONS[status],
+        "originOp": REPORT_ORIGIN_OP[status],
     }
     return attrs.evolve(entry, metadata=metadata, site=site, type=None, overhead=None)
 

@@ -1,0 +1,116 @@
+"""How a frozen value says which members of a JSON message it is made of, and the codec that reads that."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Self
+
+import attrs
+
+from backbeat_core.domain import wire
+from backbeat_core.domain.metadata import Document, Json
+from backbeat_core.errors import UndecodableEntry
+
+
+class Kind(enum.Enum):
+    """What a member may be; the value is how a refusal calls it."""
+
+    TEXT = "a text"
+    INTEGER = "a whole number"
+    FLAG = "true or false"
+    OBJECT = "an object"
+    LIST = "a list"
+    ANY = "anything"
+
+
+_CHECKS: Final[Mapping[Kind, Callable[[Json], bool]]] = {
+    Kind.TEXT: lambda value: isinstance(value, str),
+    Kind.INTEGER: lambda value: isinstance(value, int) and not isinstance(value, bool),
+    Kind.FLAG: lambda value: isinstance(value, bool),
+    Kind.OBJECT: lambda value: isinstance(value, Mapping),
+    Kind.LIST: lambda value: isinstance(value, list),
+    Kind.ANY: lambda value: True,
+}
+
+
+def field(
+    name: str, kind: Kind | type[enum.StrEnum] = Kind.TEXT, *, required: bool = False, null: bool = False
+) -> Any:
+    """
+    Declare an attribute that is the member *name* of the message.
+
+    What is not *required* may be absent, and then is None. None is written only where *null* says so.
+    """
+    default = attrs.NOTHING if required else None
+    return attrs.field(default=default, metadata={"name": name, "kind": kind, "null": null})
+
+
+class Message:
+    """A message that is a JSON object: attributes declared with `field`, written in that order."""
+
+    __slots__ = ()
+
+    def to_document(self) -> dict[str, Json]:
+        """Return the members of the message."""
+        fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(type(self))  # type: ignore[arg-type]  # subclasses are attrs classes
+        document = {}
+        for each in fields:
+            value = getattr(self, each.name)
+            if value is not None or each.metadata["null"]:
+                document[each.metadata["name"]] = value
+        return document
+
+    def encode(self) -> bytes:
+        """Return the message value."""
+        return wire.encode(self.to_document())
+
+    @classmethod
+    def from_document(cls, document: Document) -> Self:
+        """Return the message that *document* is; unknown members are ignored. Raises ValueError."""
+        fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(cls)  # type: ignore[arg-type]  # as above
+        return cls(**{each.name: _read(each, document) for each in fields})
+
+    @classmethod
+    def decode(cls, value: bytes, *, topic: str = "", partition: int = -1, offset: int = -1) -> Self:
+        """Return the message. Raises UndecodableEntry, and nothing else, whatever the bytes."""
+        try:
+            return cls.from_document(parse_object(value))
+        except ValueError as error:
+            raise UndecodableEntry(str(error), topic, partition, offset) from None
+
+
+def parse_object(text: str | bytes, name: str = "message") -> dict[str, Json]:
+    """Return the JSON object that *text* is; *name* is what a ValueError calls it."""
+    try:
+        document = wire.parse(text)
+    except ValueError as error:
+        raise ValueError(f"malformed JSON in {name}: {error}") from None
+    if not isinstance(document, dict):
+        raise ValueError(f"{name} is not an object")
+    return document
+
+
+def checked(value: Json, kind: Kind, name: str) -> Json:
+    """Return *value* if it is of that *kind*. Raises ValueError that calls it *name*."""
+    if not _CHECKS[kind](value):
+        raise ValueError(f"{name} is not {kind.value}")
+    return value
+
+
+def _read(attribute: attrs.Attribute[Any], document: Document) -> Json:
+    name = attribute.metadata["name"]
+    value = document.get(name)
+    if value is not None:
+        kind = attribute.metadata["kind"]
+        return checked(value, kind, name) if isinstance(kind, Kind) else _chosen(value, kind, name)
+    if attribute.default is attrs.NOTHING:
+        raise ValueError(f"missing {name}")
+    return attribute.default
+
+
+def _chosen(value: Json, choices: type[enum.StrEnum], name: str) -> enum.StrEnum:
+    try:
+        return choices(value)
+    except ValueError:
+        raise ValueError(f"{name} is none of {', '.join(choices)}") from None
