@@ -19,7 +19,6 @@ from backbeat_core.responses import (
     METHOD_NOT_ALLOWED,
     ROUTE_NOT_FOUND,
     Component,
-    encode_json,
     error_document,
     fault_of,
     is_retryable,
@@ -93,33 +92,6 @@ def test_every_error_document_is_json_in_utf8(code: str, description: str) -> No
     expected = [("code", row.status), ("description", description), (code, True)]
     assert expected == list(json.loads(body.decode("utf-8")).items())
     assert not any(byte < 0x20 for byte in body)
-
-
-# --- JSON --------------------------------------------------------------------------------------------------
-
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=12,
-)
-
-
-@given(values)
-def test_json_is_read_back_as_it_was_and_has_no_room_to_spare(value: object) -> None:
-    body = encode_json(value)
-    assert value == json.loads(body)
-    assert body == json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def test_json_is_utf8_and_a_lone_surrogate_is_an_escape() -> None:
-    assert '{"é":"\U0001f600"}'.encode() == encode_json({"é": "\U0001f600"})
-    assert '["é\\ud800\\udfff"]'.encode() == encode_json(["é\ud800\udfff"])
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), [float("-inf")]])
-def test_what_json_has_no_number_for_is_refused(value: object) -> None:
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        encode_json(value)
 
 
 # --- exceptions --------------------------------------------------------------------------------------------

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import enum
-import json
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
 from backbeat_core import errors
+from backbeat_core.domain import wire
 
 
 @attrs.frozen
@@ -216,21 +215,4 @@ def error_document(row: Row, description: str | None = None) -> bytes:
     The name, with the value `true`, is the one member that the reference implementation sends too.
     """
     text = row.description if description is None else description
-    return encode_json({"code": row.status, "description": text, row.code: True})
-
-
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
-
-
-def encode_json(value: Any) -> bytes:
-    """
-    Return *value* as compact JSON in UTF-8, members in their order, as every answer is written.
-
-    A lone surrogate, which UTF-8 cannot carry, is written as its escape. Raises ValueError for NaN and
-    infinities, TypeError for what is no JSON value.
-    """
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
+    return wire.encode({"code": row.status, "description": text, row.code: True})
