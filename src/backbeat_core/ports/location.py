@@ -68,7 +68,20 @@ class Part:
     size: int
 
 
-class Location(abc.ABC):
+class Source(abc.ABC):
+    """A place that bytes are read from. Safe to share between threads."""
+
+    @abc.abstractmethod
+    def read(self, name: str, *, start: int = 0, end: int | None = None, version: str = "") -> Iterator[bytes]:
+        """
+        Yield the bytes from *start* to *end*, both inclusive; None: to the last.
+
+        With *version*, the bytes of that very version or SourceChanged. Raises NotFound, SourceChanged,
+        LocationUnavailable, LocationRefused, at the first step at the latest.
+        """
+
+
+class Location(Source):
     """A place that keeps named bytes. Safe to share between threads."""
 
     @abc.abstractmethod
@@ -79,14 +92,6 @@ class Location(abc.ABC):
         Store *body* under *name*, whole or not at all, durably, and check *size* and *md5* on arrival.
 
         Raises Corrupted, LocationUnavailable, LocationRefused, and whatever *body* raises.
-        """
-
-    @abc.abstractmethod
-    def read(self, name: str, *, start: int = 0, end: int | None = None, version: str = "") -> Iterator[bytes]:
-        """
-        Yield the bytes from *start* to *end*, both inclusive; None: to the last.
-
-        Raises NotFound, SourceChanged, LocationUnavailable, LocationRefused, at the first step at the latest.
         """
 
     @abc.abstractmethod

@@ -28,10 +28,9 @@ from __future__ import annotations
 import abc
 import enum
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import attrs
-from typing_extensions import TypeAlias
 
 Json: TypeAlias = Any
 """A JSON value: None, bool, int, float, str, list or dict of these."""
