@@ -20,7 +20,7 @@ from servers import guardian
 from servers.kafka import Kafka, KafkaCluster
 from servers.mongodb import MongoDB
 from servers.process import NotInstalled, Server, free_port
-from servers.redis import Redis
+from servers.redis import Redis, Sentinel
 from servers.zookeeper import ZooKeeper
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "MongoDB",
     "NotInstalled",
     "Redis",
+    "Sentinel",
     "Server",
     "ZooKeeper",
     "address",
