@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-import attrs
+import time
 
+from backbeat_core.ports.clock import Clock
+from backbeat_core.testing.contracts.cache import CacheContract
+from backbeat_core.testing.contracts.clock import ClockContract
 from backbeat_core.testing.contracts.queue import QueueContract
-from backbeat_core.testing.memory import ManualClock, MemoryBroker, MemoryQueue
+from backbeat_core.testing.contracts.store import StoreContract
+from backbeat_core.testing.memory import (
+    ManualClock,
+    MemoryBroker,
+    MemoryCache,
+    MemoryKeys,
+    MemoryQueue,
+    MemoryStore,
+    MemoryTables,
+)
 
 
 class TestMemoryQueue(QueueContract):
@@ -16,7 +28,45 @@ class TestMemoryQueue(QueueContract):
         return MemoryQueue(self.clock, self.broker)
 
     def make_dead_queue(self) -> MemoryQueue:
-        return attrs.evolve(self.make_queue(), unreachable=True)
+        return MemoryQueue(self.clock, unreachable=True)
 
     def pass_time(self, ms: int) -> None:
         self.clock.advance(ms)
+
+
+class TestMemoryStore(StoreContract):
+    def setup_method(self) -> None:
+        self.clock, self.tables = ManualClock(), MemoryTables()
+
+    def make_store(self) -> MemoryStore:
+        return MemoryStore(self.clock, self.tables)
+
+    def make_dead_store(self) -> MemoryStore:
+        return MemoryStore(self.clock, unreachable=True)
+
+
+class TestMemoryCache(CacheContract):
+    def setup_method(self) -> None:
+        self.clock, self.keys = ManualClock(), MemoryKeys()
+
+    def make_cache(self) -> MemoryCache:
+        return MemoryCache(self.clock, self.keys)
+
+    def make_dead_cache(self) -> MemoryCache:
+        return MemoryCache(self.clock, unreachable=True)
+
+    def pass_time(self, ms: int) -> None:
+        self.clock.advance(ms)
+
+
+class TestManualClock(ClockContract):
+    def make_clock(self) -> ManualClock:
+        return ManualClock(wall_ms=time.time_ns() // 1_000_000)
+
+    def pass_time(self, clock: Clock, ms: int) -> None:
+        assert isinstance(clock, ManualClock)
+        clock.advance(ms)
+
+    def step_wall(self, clock: Clock, ms: int) -> None:
+        assert isinstance(clock, ManualClock)
+        clock.step_wall(ms)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
-from backbeat_core.errors import Corrupted, LocationRefused, LocationUnavailable, NotFound
+from backbeat_core.errors import Corrupted, LocationRefused, LocationUnavailable, NotFound, SourceChanged
 from backbeat_core.ports.clock import Clock
 from backbeat_core.ports.location import (
     Attributes,
@@ -194,6 +194,8 @@ class MemoryLocation(UploadLocation, TaggedLocation, ConditionalDelete):
 
     def _find(self, name: str, version: str) -> _Object:
         versions = self.bucket.objects.get(name, [])
+        if version and versions and not self.versioned:
+            raise SourceChanged(f"{name!r} has no versions: {version!r} is not what stands there")
         if version:
             versions = [found for found in versions if _is(found, version)]
         if not versions or versions[-1] is None:
