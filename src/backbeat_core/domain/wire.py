@@ -16,11 +16,18 @@ from backbeat_core.domain.metadata import Json
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _BIG: Final = 1e21  # from here on JavaScript writes an integer with an exponent
-_UNESCAPED: Final = "!*'()"  # besides letters, digits and _.-~ (queue-and-wire 1.4)
+_UNESCAPED: Final = "-_.!~*'()"  # besides letters and digits (queue-and-wire 1.4)
+_ESCAPES: Final = {
+    code: f"%{code:02X}"
+    for code in range(128)
+    if not chr(code).isalnum() and chr(code) not in _UNESCAPED
+}
+_CONTAINERS: Final = (dict, list, tuple, Mapping)
+_TEXT: Final = frozenset({str})
+_LEAVES: Final = frozenset({str, int, bool, type(None)})
 _EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
-quoted: Final = json.encoder.encode_basestring
-"""Return a text as JSON, in quotes; lone surrogates are left as they are."""
+_quoted: Final = json.encoder.encode_basestring
 
 
 def _number(text: str) -> int | float:
@@ -37,6 +44,7 @@ def _refuse(name: str) -> Json:
 
 
 _DECODER: Final = json.JSONDecoder(parse_float=_number, parse_constant=_refuse)
+_scan: Final = _DECODER.scan_once
 
 
 def parse(text: str | bytes) -> Json:
@@ -47,7 +55,14 @@ def parse(text: str | bytes) -> Json:
     for nesting deeper than the interpreter follows.
     """
     try:
-        return _DECODER.decode(text if isinstance(text, str) else text.decode("utf-8"))
+        if not isinstance(text, str):
+            text = text.decode("utf-8")
+        try:
+            value, end = _scan(text, 0)
+        except StopIteration:
+            end = -1
+        # White space around it, and the words for what is wrong with it, are the slow way's.
+        return value if end == len(text) else _DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deep") from None
 
@@ -59,7 +74,17 @@ def dumps(value: Json) -> str:
     Lone surrogates become `\\udxxx`, not-a-number and infinity become null. Integers keep all their digits,
     which JavaScript does not.
     """
-    text = _write(value) if _has_float(value) else _ENCODER.encode(value)
+    if type(value) is dict and _TEXT.issuperset(map(type, value.values())):
+        return _well_formed(f"{{{','.join([f'{_quoted(name)}:{_quoted(value[name])}' for name in value])}}}")
+    return _well_formed(_write(value) if _has_float(value) else _ENCODER.encode(value))
+
+
+def quoted(text: str) -> str:
+    """Return *text* as `JSON.stringify` writes it: `dumps` for what is known to be a text."""
+    return _well_formed(_quoted(text))
+
+
+def _well_formed(text: str) -> str:
     if text.isascii() or not _SURROGATE.search(text):
         return text
     return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
@@ -76,6 +101,8 @@ def percent_encode(text: str) -> str:
 
     A lone surrogate, at which JavaScript throws, is escaped as its three bytes: other texts never give those.
     """
+    if text.isascii():
+        return text.translate(_ESCAPES)
     return urllib.parse.quote(text.encode("utf-8", "surrogatepass"), safe=_UNESCAPED)
 
 
@@ -97,11 +124,13 @@ _ENCODER: Final = json.JSONEncoder(
 
 
 def _has_float(value: Json) -> bool:
-    if isinstance(value, Mapping):
-        return any(map(_has_float, value.values()))
-    if isinstance(value, (list, tuple)):
-        return any(map(_has_float, value))
-    return isinstance(value, float)
+    # Most documents have none, and are looked through by type, one container at a time.
+    if not isinstance(value, _CONTAINERS):
+        return isinstance(value, float)
+    items = value.values() if isinstance(value, (dict, Mapping)) else value
+    if _LEAVES.issuperset(map(type, items)):
+        return False
+    return any(_has_float(item) for item in items if type(item) not in _LEAVES)
 
 
 def _write(value: Json) -> str:
@@ -109,7 +138,7 @@ def _write(value: Json) -> str:
     if isinstance(value, float):
         return _float_text(value)
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{quoted(name)}:{_write(item)}" for name, item in value.items()) + "}"
+        return "{" + ",".join(f"{_quoted(name)}:{_write(item)}" for name, item in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(map(_write, value)) + "]"
     return _ENCODER.encode(value)
@@ -127,3 +156,14 @@ def _float_text(value: float) -> str:
     if -7 < power < 0:
         return format(decimal.Decimal(repr(value)), "f")
     return f"{mantissa}e{power:+d}"
+
+
+def parse_iso(text: str) -> int | None:
+    """Return a date in ISO 8601 as Unix milliseconds, UTC where it names no zone; None for what is none."""
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    return (moment - _EPOCH) // datetime.timedelta(milliseconds=1)
