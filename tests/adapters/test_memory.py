@@ -7,13 +7,24 @@ import time
 from backbeat_core.ports.clock import Clock
 from backbeat_core.testing.contracts.cache import CacheContract
 from backbeat_core.testing.contracts.clock import ClockContract
+from backbeat_core.testing.contracts.coordinator import CoordinatorContract
+from backbeat_core.testing.contracts.location import (
+    ConditionalDeleteContract,
+    LocationContract,
+    TaggedContract,
+    UploadContract,
+)
 from backbeat_core.testing.contracts.queue import QueueContract
 from backbeat_core.testing.contracts.store import StoreContract
 from backbeat_core.testing.memory import (
     ManualClock,
     MemoryBroker,
+    MemoryBucket,
     MemoryCache,
+    MemoryCoordinator,
+    MemoryEnsemble,
     MemoryKeys,
+    MemoryLocation,
     MemoryQueue,
     MemoryStore,
     MemoryTables,
@@ -70,3 +81,33 @@ class TestManualClock(ClockContract):
     def step_wall(self, clock: Clock, ms: int) -> None:
         assert isinstance(clock, ManualClock)
         clock.step_wall(ms)
+
+
+class TestMemoryCoordinator(CoordinatorContract):
+    def setup_method(self) -> None:
+        self.clock, self.ensemble = ManualClock(), MemoryEnsemble()
+
+    def make_coordinator(self) -> MemoryCoordinator:
+        return MemoryCoordinator(self.clock, self.ensemble)
+
+    def make_dead_coordinator(self) -> MemoryCoordinator:
+        return MemoryCoordinator(self.clock, unreachable=True)
+
+    def pass_time(self, ms: int) -> None:
+        self.clock.advance(ms)
+
+
+class TestMemoryLocation(LocationContract, UploadContract, TaggedContract, ConditionalDeleteContract):
+    def setup_method(self) -> None:
+        self.clock, self.bucket = ManualClock(), MemoryBucket()
+
+    def make_location(self) -> MemoryLocation:
+        return MemoryLocation(self.clock, self.bucket)
+
+    def make_dead_location(self) -> MemoryLocation:
+        return MemoryLocation(self.clock, unreachable=True)
+
+
+class TestVersionedMemoryLocation(TestMemoryLocation):
+    def make_location(self) -> MemoryLocation:
+        return MemoryLocation(self.clock, self.bucket, versioned=True)

@@ -19,6 +19,7 @@ Laws (each is a test of the same name in `backbeat_core.testing.contracts.locati
     abort_leaves_nothing        after `abort` no trace of the upload is listed or kept
     abort_is_idempotent         aborting twice, or what is unknown, is not an error
     tags_are_replaced           `put_tags` replaces all tags; `delete_tags` leaves none        (TaggedLocation)
+    newer_is_not_deleted        `delete_unmodified` removes only what is not newer         (ConditionalDelete)
     dead_endpoint_is_unavailable  an engine that cannot be reached raises LocationUnavailable, in bounded time
 """
 
