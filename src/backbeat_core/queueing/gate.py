@@ -13,13 +13,13 @@ class Gate:
     """
     Named reasons not to work. Each is counted once a holder: the same one saying it twice is once.
 
-    Each change puts a new set in the place of the old, so that any thread may read while one changes.
+    Every change is one step on one dict, so that threads may change and read it without a lock.
     """
 
     __slots__ = ("_held",)
 
     def __init__(self) -> None:
-        self._held: frozenset[tuple[str, str]] = frozenset()
+        self._held: dict[tuple[str, str], None] = {}
 
     @property
     def is_open(self) -> bool:
@@ -29,16 +29,12 @@ class Gate:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Return the reasons that keep it closed, sorted, each once."""
-        return tuple(sorted({reason for reason, _ in self._held}))
+        return tuple(sorted({reason for reason, _ in list(self._held)}))
 
-    def close(self, reason: str, holder: str = "") -> bool:
-        """Keep the gate closed for *reason*; True if it was open."""
-        was_open = not self._held
-        self._held |= {(reason, holder)}
-        return was_open
+    def close(self, reason: str, holder: str = "") -> None:
+        """Keep the gate closed for *reason*. Twice is once."""
+        self._held[reason, holder] = None
 
-    def open(self, reason: str, holder: str = "") -> bool:
-        """Take *holder*'s *reason* back; True if this was the last one. Not having given it is no error."""
-        was_closed = bool(self._held)
-        self._held -= {(reason, holder)}
-        return was_closed and not self._held
+    def open(self, reason: str, holder: str = "") -> None:
+        """Take *holder*'s *reason* back; work may start when nobody has one left. Twice is once."""
+        self._held.pop((reason, holder), None)

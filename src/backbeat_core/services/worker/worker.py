@@ -88,21 +88,21 @@ class Worker(Listener):
 
     def step(self, timeout_ms: int = 0) -> list[Task]:
         """Poll once and return the tasks that may start now; each must be handed to `complete`."""
-        self.poll(timeout_ms)
+        self.poll(0 if self.startable else timeout_ms)
         return self.take()
 
     def poll(self, timeout_ms: int = 0) -> int:
         """
         Keep up the membership, fetch what there is room for, wake what is due, commit when due.
 
-        Waits in the queue for at most *timeout_ms*, and not at all if a task could start. Returns the number of
-        records fetched. The queue's being away is not raised: see `trouble`. On one thread only.
+        Waits in the queue for at most *timeout_ms* and not beyond what is due. Returns the number of records
+        fetched. The queue's being away is not raised: see `trouble`. On one thread only.
         """
         with self.guard:
             now = self._clock.elapsed_ms()
             dead = self._wake(now)
-            limit = self._room()
-            timeout = 0 if self._could_start() else self._patience(now, timeout_ms)
+            limit = self.room
+            timeout = self.rest_ms(timeout_ms)
         if dead:
             self._bury(dead)
         fetched = 0 if self.closed or now < self._poll_due else self._fetch(limit, timeout)
@@ -188,9 +188,10 @@ class Worker(Listener):
         return self._ordering.size
 
     @property
-    def ready(self) -> int:
-        """How many tasks wait for nothing but a slot."""
-        return self._ordering.ready
+    def startable(self) -> int:
+        """How many tasks `take` would start."""
+        ordering = self._ordering
+        return min(ordering.ready, ordering.concurrency - ordering.running) if self.gate.is_open else 0
 
     @property
     def parked(self) -> int:
@@ -203,9 +204,12 @@ class Worker(Listener):
         return self._members.owned
 
     @property
-    def has_room(self) -> bool:
-        """Whether `poll` would fetch something, if there is something."""
-        return self._room() > 0
+    def room(self) -> int:
+        """How many entries `poll` would fetch, if there are as many."""
+        if self.closed or not self.gate.is_open:
+            return 0
+        waiting = self._ordering.size - len(self._running)
+        return max(0, min(self.settings.ready_wanted - self._ordering.ready, self.settings.max_waiting - waiting))
 
     @property
     def busy(self) -> bool:
@@ -239,6 +243,11 @@ class Worker(Listener):
         if self.trouble is not None:
             moments.append(self._poll_due)
         return min(moments, default=None)
+
+    def rest_ms(self, at_most: int) -> int:
+        """Return how many milliseconds the driver may let pass until the next `step`: *at_most* or less."""
+        due = self.next_due_ms()
+        return at_most if due is None else max(0, min(at_most, due - self._clock.elapsed_ms()))
 
     def lag(self) -> dict[int, int]:
         """Return how many entries of each owned partition are not finished. Raises QueueUnavailable."""
@@ -309,22 +318,6 @@ class Worker(Listener):
             self._end(task, None)
 
     # Fetching.
-
-    def _room(self) -> int:
-        if self.closed or not self.gate.is_open:
-            return 0
-        waiting = self._ordering.size - len(self._running)
-        return max(
-            0, min(self.settings.ready_wanted - self._ordering.ready, self.settings.max_waiting - waiting)
-        )
-
-    def _could_start(self) -> bool:
-        ordering = self._ordering
-        return bool(ordering.ready) and ordering.running < ordering.concurrency and self.gate.is_open
-
-    def _patience(self, now: int, timeout_ms: int) -> int:
-        due = self.next_due_ms()
-        return timeout_ms if due is None else max(0, min(timeout_ms, due - now))
 
     def _fetch(self, limit: int, timeout_ms: int) -> int:
         try:
@@ -410,6 +403,8 @@ class Worker(Listener):
             self._condemn(task, outcome.reason)
         elif isinstance(outcome, Crashed):
             self._crashed(task, outcome.error)
+        else:
+            self._crashed(task, TypeError(f"a handler answers with an Outcome, not with {outcome!r}"))
 
     def _crashed(self, task: Task, error: BaseException) -> None:
         """Decide what a crash means: outages pass, bad input stays bad, anything else gets a few more tries."""
