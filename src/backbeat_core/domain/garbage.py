@@ -88,7 +88,7 @@ def transient_garbage(
     All stored locations are listed (CE-11). Without *action_id*, a UUID, the id follows from the version,
     so that a request that is made twice (GC-3) has the same id twice.
     """
-    identity = f"{entry.bucket}/{entry.key}/{entry.version_id}"
+    identity = f"{entry.bucket}/{entry.key}/{entry.version_id}/{md.last_modified(entry.metadata)}"
     context = {
         "origin": "transientSource",
         "ruleType": "transient",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import attrs
@@ -14,7 +14,9 @@ from backbeat_core.domain.entry import USERS_BUCKET, stands_alone
 from backbeat_core.domain.metadata import Document, Json
 from backbeat_core.domain.status import Status
 
+_KNOWN: Final = frozenset({"type", "bucket", "key", "value", "overheadFields"})
 _PENDING: Final = Status.PENDING.value
+_VERSION_SEPARATOR: Final = "\0"
 
 
 @attrs.frozen
@@ -32,33 +34,40 @@ class LogEntry:
     key: Json
     value: Json
     overhead: Document | None = None
-    extras: Document = attrs.field(factory=dict)
+    extras: Document | None = None
 
     @classmethod
     def from_document(cls, document: Document) -> LogEntry:
         """Read an entry as the log's readers hand it to filters."""
-        known = ("type", "bucket", "key", "value", "overheadFields")
-        kind, bucket, key, value, overhead = map(document.get, known)
-        extras = {name: item for name, item in document.items() if name not in known}
-        return cls(kind, bucket, key, value, overhead, extras)
+        get = document.get
+        entry = cls(get("type"), get("bucket"), get("key"), get("value"), get("overheadFields"))
+        if document.keys() <= _KNOWN:
+            return entry
+        extras = {name: item for name, item in document.items() if name not in _KNOWN}
+        return attrs.evolve(entry, extras=extras)
 
     @property
     def ordering_key(self) -> str:
         """What the entry is ordered by: bucket and object."""
-        return f"{self.bucket}/{md.split_key(self.key or '')[0]}"
+        return f"{self.bucket}/{self.key.partition(_VERSION_SEPARATOR)[0]}"
 
     @property
     def message_key(self) -> bytes:
         """The key of the message, so that all versions of an object share a partition (3.1)."""
-        return wire.percent_encode(self.ordering_key).encode("ascii")
+        return wire.percent_encode(self.ordering_key).encode()
 
     def encode(self) -> bytes:
         """Return the message value: the entry as it came, `value` still as text (PL-2)."""
-        members: dict[str, Json] = {"type": self.type, "bucket": self.bucket, "key": self.key}
-        members["value"] = self.value
+        # Put together by hand: this is done for every object that is written at the source.
+        q = wire.quoted
+        text = (
+            f'{{"type":{q(self.type)},"bucket":{q(self.bucket)},"key":{q(self.key)},"value":{q(self.value)}'
+        )
         if self.overhead is not None:
-            members["overheadFields"] = self.overhead
-        return wire.encode({**members, **self.extras})
+            text = f'{text},"overheadFields":{wire.dumps(self.overhead)}'
+        if self.extras:
+            text = f"{text},{wire.dumps(self.extras)[1:-1]}"
+        return wire.well_formed(text + "}").encode()
 
 
 class Reason(enum.Enum):
@@ -136,17 +145,16 @@ def _unfit(entry: LogEntry) -> Reason | None:
     return None if entry.type == "put" else Reason.NOT_A_PUT
 
 
-def _pending_sites(info: Mapping[str, Json]) -> tuple[str, ...]:
+def _pending_sites(info: Document) -> tuple[str, ...]:
     backends = info.get("backends")
     if not isinstance(backends, list):
         return ()
-    return tuple(
-        site
+    sites = [
+        backend.get("site")
         for backend in backends
-        if isinstance(backend, dict)
-        and backend.get("status") == _PENDING
-        and isinstance(site := backend.get("site"), str)
-    )
+        if isinstance(backend, dict) and backend.get("status") == _PENDING
+    ]
+    return tuple([site for site in sites if isinstance(site, str)])
 
 
 @attrs.frozen

@@ -9,7 +9,7 @@ import json.encoder
 import math
 import re
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from backbeat_core.domain.metadata import Json
@@ -17,17 +17,14 @@ from backbeat_core.domain.metadata import Json
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _BIG: Final = 1e21  # from here on JavaScript writes an integer with an exponent
 _UNESCAPED: Final = "-_.!~*'()"  # besides letters and digits (queue-and-wire 1.4)
-_ESCAPES: Final = {
-    code: f"%{code:02X}"
-    for code in range(128)
-    if not chr(code).isalnum() and chr(code) not in _UNESCAPED
-}
+_PLAIN: Final = re.compile("[A-Za-z0-9_.!~*'()/-]*")  # most keys: nothing to escape but slashes
 _CONTAINERS: Final = (dict, list, tuple, Mapping)
 _TEXT: Final = frozenset({str})
 _LEAVES: Final = frozenset({str, int, bool, type(None)})
 _EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
-_quoted: Final = json.encoder.encode_basestring
+quoted: Final = json.encoder.encode_basestring
+"""Return a text in quotes and escaped, all but its lone surrogates; see `well_formed`."""
 
 
 def _number(text: str) -> int | float:
@@ -44,7 +41,7 @@ def _refuse(name: str) -> Json:
 
 
 _DECODER: Final = json.JSONDecoder(parse_float=_number, parse_constant=_refuse)
-_scan: Final = _DECODER.scan_once
+_scan: Final[Callable[[str, int], tuple[Json, int]]] = _DECODER.scan_once  # type: ignore[attr-defined]  # typeshed
 
 
 def parse(text: str | bytes) -> Json:
@@ -75,16 +72,12 @@ def dumps(value: Json) -> str:
     which JavaScript does not.
     """
     if type(value) is dict and _TEXT.issuperset(map(type, value.values())):
-        return _well_formed(f"{{{','.join([f'{_quoted(name)}:{_quoted(value[name])}' for name in value])}}}")
-    return _well_formed(_write(value) if _has_float(value) else _ENCODER.encode(value))
+        return well_formed(f"{{{','.join([f'{quoted(name)}:{quoted(value[name])}' for name in value])}}}")
+    return well_formed(_write(value) if _has_float(value) else _ENCODER.encode(value))
 
 
-def quoted(text: str) -> str:
-    """Return *text* as `JSON.stringify` writes it: `dumps` for what is known to be a text."""
-    return _well_formed(_quoted(text))
-
-
-def _well_formed(text: str) -> str:
+def well_formed(text: str) -> str:
+    """Return a JSON text with the lone surrogates in it escaped, as `JSON.stringify` escapes them."""
     if text.isascii() or not _SURROGATE.search(text):
         return text
     return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
@@ -101,8 +94,8 @@ def percent_encode(text: str) -> str:
 
     A lone surrogate, at which JavaScript throws, is escaped as its three bytes: other texts never give those.
     """
-    if text.isascii():
-        return text.translate(_ESCAPES)
+    if _PLAIN.fullmatch(text):
+        return text.replace("/", "%2F")
     return urllib.parse.quote(text.encode("utf-8", "surrogatepass"), safe=_UNESCAPED)
 
 
@@ -138,7 +131,7 @@ def _write(value: Json) -> str:
     if isinstance(value, float):
         return _float_text(value)
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{_quoted(name)}:{_write(item)}" for name, item in value.items()) + "}"
+        return "{" + ",".join(f"{quoted(name)}:{_write(item)}" for name, item in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(map(_write, value)) + "]"
     return _ENCODER.encode(value)
