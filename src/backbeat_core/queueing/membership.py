@@ -70,6 +70,11 @@ class Tenure(Generic[T]):
         """Return whether *ticket* is the delivery of *offset* that counts."""
         return self.phase is not Phase.ENDED and self.tickets.get(offset) is ticket
 
+    @property
+    def reached(self) -> int:
+        """Return the offset below which all is finished; before the first delivery, where the tenure began."""
+        return self.start if self.ledger.committable is None else self.ledger.committable
+
     def to_commit(self) -> int | None:
         """
         Return the offset to commit, or None if there is nothing newer than what is committed.
