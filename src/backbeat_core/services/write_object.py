@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 from backbeat_core.domain.arming import Operation, arm
-from backbeat_core.domain.configuration import Endpoint, ReplicationConfiguration
+from backbeat_core.domain.configuration import Endpoint, LocationConstraint, ReplicationConfiguration
 
 from backbeat_core.domain import metadata as md
 from backbeat_core.domain import version_id as version_ids
@@ -33,6 +33,7 @@ class BucketSettings:
     configuration: ReplicationConfiguration | None
     endpoints: tuple[Endpoint, ...]
     data_store: str
+    locations: Mapping[str, LocationConstraint] = attrs.field(factory=dict)
     owner_id: str = ""
     group: str = "BB001"
 
@@ -77,7 +78,7 @@ class ObjectWriter:
         *replaces* is the version whose bytes are gone by this write, for a source that keeps one version of
         each: its document goes once the new one is stored.
         """
-        info = self._arm(new.key, Operation.PUT, new.size)
+        info = self._arm(new.key, Operation.PUT_OBJECT, new.size)
         location = [
             {
                 "key": new.locator,
@@ -115,7 +116,7 @@ class ObjectWriter:
                 "location": None,
                 "originOp": "s3:ObjectRemoved:DeleteMarkerCreated",
             },
-            self._arm(key, Operation.DELETE_MARKER, 0),
+            self._arm(key, Operation.PUT_DELETE_MARKER, 0),
             replaces,
         )
 
@@ -132,7 +133,7 @@ class ObjectWriter:
             if not missing:
                 return document
             fresh = self._arm(
-                md.split_key(document.key)[0], Operation.PUT, md.content_length(document.value)
+                md.split_key(document.key)[0], Operation.PUT_OBJECT, md.content_length(document.value)
             )
             armed = attrs.evolve(
                 fresh,
@@ -156,15 +157,16 @@ class ObjectWriter:
 
     def sites_for(self, key: str) -> tuple[str, ...]:
         """Return the sites that a write to *key* is owed to now."""
-        return self._arm(key, Operation.PUT, 1).sites
+        return self._arm(key, Operation.PUT_OBJECT, 1).sites
 
     def _arm(self, key: str, operation: Operation, size: int) -> ReplicationInfo:
         info = arm(
+            operation,
             key=key,
-            operation=operation,
             size=size,
             configuration=self.bucket.configuration,
             endpoints=self.bucket.endpoints,
+            locations=self.bucket.locations,
         )
         return info or ReplicationInfo()
 

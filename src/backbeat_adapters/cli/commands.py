@@ -1,0 +1,153 @@
+"""The commands, their options and exit codes; each hands over to a function that does the work."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+from backbeat_adapters.cli import local_commands
+from backbeat_adapters.cli.render import say
+from backbeat_adapters.local import LocalSettings, default_state
+from backbeat_core.errors import BackbeatError, InvalidInput
+
+OK, FAILED, BAD_INPUT = 0, 1, 2
+
+
+def run() -> None:
+    """Run the command line and exit: 0 done, 1 something FAILED, 2 bad input."""
+    logging.basicConfig(level=logging.CRITICAL)
+    try:
+        code = backbeat.main(standalone_mode=False)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(BAD_INPUT)
+    except (click.Abort, KeyboardInterrupt):
+        say("backbeat: interrupted; the same command goes on where it was")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(FAILED)
+    except BackbeatError as error:
+        say(f"backbeat: {error}")
+        sys.exit(BAD_INPUT if isinstance(error, InvalidInput) else FAILED)
+    sys.exit(code if isinstance(code, int) else OK)
+
+
+STATE = click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    default=default_state,
+    show_default="$XDG_STATE_HOME/backbeat",
+    help="Directory of the embedded engine: queue, metadata, counters.",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Write the result as one JSON document.")
+TO = click.option("--to", multiple=True, metavar="NAME=DIR", help="A location; give one --to for each.")
+BUCKET = click.option("--bucket", help="Name of the bucket.  [default: that of the directory]")
+RULES = click.option(
+    "--rules",
+    type=click.Path(path_type=Path),
+    help="The bucket's replication configuration, an S3 ReplicationConfiguration in XML.  [default: every object]",
+)
+RETRIES = click.option(
+    "--retries", type=click.IntRange(0, 1000), default=3, show_default=True, help="Attempts after a first failure."
+)
+RETRY_DELAY = click.option(
+    "--retry-delay",
+    type=click.IntRange(1, 3_600_000),
+    default=200,
+    show_default=True,
+    metavar="MS",
+    help="Wait before the first of them, in milliseconds; it doubles from one to the next.",
+)
+CONCURRENCY = click.option(
+    "--concurrency", type=click.IntRange(1, 256), default=4, show_default=True, help="Objects at once, a location."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="backbeat")
+@click.option("--verbose", "-v", is_flag=True, help="Log what happens to standard error.")
+def backbeat(verbose: bool) -> None:
+    """Replicate objects to several locations, and report each one's status.
+
+    Exit codes: 0 done, 1 something FAILED or did not answer, 2 bad input, 130 interrupted.
+    """
+    if verbose:
+        logging.getLogger().setLevel(logging.INFO)
+
+
+@backbeat.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@TO
+@STATE
+@BUCKET
+@RULES
+@RETRIES
+@RETRY_DELAY
+@CONCURRENCY
+@JSON
+def replicate(
+    source: Path,
+    to: tuple[str, ...],
+    state: Path,
+    bucket: str | None,
+    rules: Path | None,
+    retries: int,
+    retry_delay: int,
+    concurrency: int,
+    as_json: bool,
+) -> int:
+    """Replicate the directory SOURCE to two or more locations, and stop when every object is at rest.
+
+    Killed and started again it goes on where it was; what is COMPLETED is not copied again. A changed file
+    becomes a new version, a removed file a delete marker.
+    """
+    settings = LocalSettings(retries, retry_delay, concurrency)
+    return local_commands.replicate(source, to, state, bucket, rules, settings, as_json=as_json)
+
+
+@backbeat.command()
+@click.argument("bucket")
+@click.argument("key")
+@STATE
+@click.option("--version-id", default="", help="One version and not the newest.")
+@click.option("--raw", is_flag=True, help="Header names as on the wire: user metadata with x-amz-meta-.")
+@JSON
+def head(bucket: str, key: str, state: Path, version_id: str, raw: bool, as_json: bool) -> int:
+    """Show what a HEAD of KEY in BUCKET would: its replication status, and that of each location."""
+    return local_commands.head(bucket, key, state, version_id, raw=raw, as_json=as_json)
+
+
+@backbeat.command()
+@click.option("--all", "everything", is_flag=True, help="Retry everything that has FAILED.")
+@click.option("--site", help="Only what this location has failed.")
+@click.option("--key", help="Only this object.")
+@BUCKET
+@STATE
+@RETRIES
+@RETRY_DELAY
+@CONCURRENCY
+@JSON
+def retry(
+    everything: bool,
+    site: str | None,
+    key: str | None,
+    bucket: str | None,
+    state: Path,
+    retries: int,
+    retry_delay: int,
+    concurrency: int,
+    as_json: bool,
+) -> int:
+    """Replicate again what has FAILED, and stop when it is at rest.
+
+    Name what to retry: --all, or a --site, or a --key.
+    """
+    if not everything and site is None and key is None:
+        raise click.UsageError("say what to retry: --all, or a --site, or a --key")
+    settings = LocalSettings(retries, retry_delay, concurrency)
+    return local_commands.retry(state, bucket, site, key, settings, as_json=as_json)
