@@ -78,6 +78,11 @@ class ReplicationInfo:
         """The targets, in the order of the rule."""
         return tuple(backend.site for backend in self.backends)
 
+    @property
+    def target_bucket(self) -> str:
+        """The name of the bucket that the targets write to: the end of the destination's ARN."""
+        return self.destination.rpartition(":")[2]
+
     def backend(self, site: str) -> Backend | None:
         """Return the first backend of *site*, None where it is not listed."""
         return next((backend for backend in self.backends if backend.site == site), None)
@@ -127,26 +132,23 @@ class ReplicationInfo:
         """
         Return what a retry or replay of *site* carries: that site alone, PENDING, and nothing else (ST-2).
 
-        It is for a message and never stored. A site that is not listed is added.
+        It is for a message and never stored.
         """
-        known = self.backend(site) or Backend(site)
-        return attrs.evolve(
-            self,
-            status=Status.PENDING,
-            backends=(attrs.evolve(known, status=Status.PENDING),),
-            storage_class=site,
-        )
+        alone = self._alone(site, Status.PENDING)
+        return attrs.evolve(self, status=Status.PENDING, backends=alone, storage_class=site)
 
     def as_replica(self, site: str) -> ReplicationInfo:
         """
         Return what the copy at *site* stores about itself: REPLICA.
 
-        The other targets are none of its business and are left out (ST-22), and so is whatever a site
-        that is not listed would have to say.
+        The other targets are none of its business and are left out (ST-22).
         """
-        known = self.backend(site)
-        own = () if known is None else (attrs.evolve(known, status=Status.REPLICA),)
-        return attrs.evolve(self, status=Status.REPLICA, backends=own)
+        return attrs.evolve(self, status=Status.REPLICA, backends=self._alone(site, Status.REPLICA))
+
+    def _alone(self, site: str, status: Status) -> tuple[Backend, ...]:
+        return tuple(
+            attrs.evolve(backend, status=status) for backend in self.backends if backend.site == site
+        )
 
     def _with_backends(self, site: str, status: Status | None, version_id: str | None) -> ReplicationInfo:
         def changed(backend: Backend) -> Backend:
