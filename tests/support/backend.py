@@ -7,8 +7,8 @@ from typing import Any
 
 import attrs
 
-from backbeat_core.http.bodies import Retry
 from backbeat_core.http.routing import Sites
+from backbeat_core.services.retry_failed import RetryRequest
 
 
 @attrs.define
@@ -64,7 +64,7 @@ class EchoBackend:
     def failed_object(self, bucket: str, key: str, version_id: str) -> Any:
         return self._answer("failed_object", bucket, key, version_id)
 
-    def retry(self, elements: Sequence[Retry]) -> Any:
+    def retry(self, elements: Sequence[RetryRequest]) -> Any:
         return self._answer("retry", elements)
 
     def explain(self, bucket: str, key: str, version_id: str) -> Any:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from backbeat_core.domain.metadata import Json
-from backbeat_core.http.bodies import Retry
 from backbeat_core.http.routing import Sites
+from backbeat_core.services.retry_failed import RetryRequest
 
 
 class Backend(Protocol):
@@ -52,7 +52,7 @@ class Backend(Protocol):
     def failed_object(self, bucket: str, key: str, version_id: str) -> Json:
         """Return the failures of one version at every site of crr (5.4); '' is the unversioned object."""
 
-    def retry(self, elements: Sequence[Retry]) -> Json:
+    def retry(self, elements: Sequence[RetryRequest]) -> Json:
         """Retry and return what was retried (5.5). The sites of *elements* are any texts."""
 
     def explain(self, bucket: str, key: str, version_id: str) -> Json:

@@ -6,11 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-import attrs
-
 from backbeat_core.domain import wire
 from backbeat_core.domain.metadata import Json
 from backbeat_core.errors import InvalidDocument
+from backbeat_core.services.retry_failed import RetryRequest
 
 MOST_BYTES: Final = 5 * 1024 * 1024
 """No body may be longer (http-api 2.1)."""
@@ -25,22 +24,7 @@ _NAMES: Final = ("Bucket", "Key", "StorageClass")
 _HOURS: Final = re.compile(r"[ \t\r\n]*\+?0*([1-9][0-9]{0,5})[ \t\r\n]*")
 
 
-@attrs.frozen
-class Retry:
-    """
-    One object version to be retried at one site.
-
-    *version_id* is encoded, '' for an unversioned object; *force* retries what is not recorded as failed.
-    """
-
-    bucket: str
-    key: str
-    site: str
-    version_id: str = ""
-    force: bool = attrs.field(default=False, eq=False)
-
-
-def parse_retry(body: bytes) -> tuple[Retry, ...]:
+def parse_retry(body: bytes) -> tuple[RetryRequest, ...]:
     """
     Return what is to be retried, in its order, the first of each version and site.
 
@@ -52,7 +36,7 @@ def parse_retry(body: bytes) -> tuple[Retry, ...]:
     return tuple(dict.fromkeys(map(_retry, elements)))
 
 
-def _retry(element: Json) -> Retry:
+def _retry(element: Json) -> RetryRequest:
     if not isinstance(element, dict):
         raise _malformed("body must be an array of objects")
     for name in _NAMES:
@@ -62,7 +46,7 @@ def _retry(element: Json) -> Retry:
     if not _is_text("" if version_id is None else version_id):
         raise _malformed("VersionId must be a string")
     bucket, key, site = (element[name] for name in _NAMES)
-    return Retry(bucket, key, site, version_id or "", _is_truthy(element.get("ForceRetry")))
+    return RetryRequest(bucket, key, site, version_id or "", _is_truthy(element.get("ForceRetry")))
 
 
 def _is_text(value: Json) -> bool:

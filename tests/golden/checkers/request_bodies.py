@@ -12,7 +12,8 @@ import attrs
 import pytest
 
 from backbeat_core.errors import InvalidDocument
-from backbeat_core.http.bodies import DEFAULT_HOURS, MOST_HOURS, Retry, parse_hours, parse_retry
+from backbeat_core.http.bodies import DEFAULT_HOURS, MOST_HOURS, parse_hours, parse_retry
+from backbeat_core.services.retry_failed import RetryRequest
 from golden.vectors import Case, answer
 
 M: Final = "The body of your POST request is not well-formed"
@@ -113,7 +114,7 @@ def check_retry_crash(case: Case) -> None:
     if isinstance(given, InvalidDocument):
         assert given.code == "MalformedPOSTRequest"
     else:
-        assert all(isinstance(element, Retry) for element in given)
+        assert all(isinstance(element, RetryRequest) for element in given)
 
 
 # --- schedule ----------------------------------------------------------------------------------------------
