@@ -11,7 +11,6 @@ import attrs
 from backbeat_adapters.bootstrap import Ports, Settings
 from backbeat_core.domain.keys import Service
 from backbeat_core.errors import BackbeatError, NotFound
-from backbeat_core.http.bodies import Retry
 from backbeat_core.http.routing import Sites
 from backbeat_core.services.healthcheck import Connected, Describe, Health, HealthSettings, Ready
 from backbeat_core.services.metrics import Metrics, MetricsSettings
@@ -132,12 +131,8 @@ class ApiBackend:
     def failed_object(self, bucket: str, key: str, version_id: str) -> Any:
         return self._failed.find(bucket, key, version_id, self.find_sites().crr)
 
-    def retry(self, elements: Sequence[Retry]) -> Any:
-        return list(
-            self._failed.retry(
-                RetryRequest(each.bucket, each.key, each.site, each.version_id, each.force) for each in elements
-            )
-        )
+    def retry(self, elements: Sequence[RetryRequest]) -> Any:
+        return self._failed.retry(elements)
 
     def explain(self, bucket: str, key: str, version_id: str) -> Any:
         if self.explainer is None:
