@@ -133,8 +133,12 @@ class FailedOperations:
         failed = FailedVersion(bucket, key, version)
         found = self._places((site, failed) for site in sites)
         entry = self._read(failed) if any(found.values()) else None
+        if entry is None:
+            return _listing((), None)
         failing = [site for site in dict.fromkeys(sites) if found[site, failed]]
-        return _listing([_document(entry, site) for site in failing] if entry is not None else (), None)
+        for site in failing:
+            self._drop_repeated(site, [(entry, found[site, failed])])
+        return _listing([_document(entry, site) for site in failing], None)
 
     def retry(self, requests: Iterable[RetryRequest]) -> tuple[dict[str, Any], ...]:
         """
