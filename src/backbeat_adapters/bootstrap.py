@@ -95,7 +95,7 @@ class Settings:
     shared_key_locations: frozenset[str] = frozenset()
     poll_ms: int = 100
     populate_idle_ms: int = 100
-    commit_interval_ms: int = 1000
+    commit_interval_ms: int = 200
 
 
 class Watcher:
