@@ -2,9 +2,117 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from collections.abc import Mapping
+from typing import Any, Final
+
+from backbeat_core.http.message import JSON_TYPE, PROMETHEUS_TYPE
+from backbeat_core.http.routes import ROUTES, Operation, Route
+from backbeat_core.http.schemas import SCHEMAS
+
+_STRING: Final = {"type": "string", "minLength": 1}
+_PATH: Final[Mapping[str, str]] = {
+    "service": "The service",
+    "site": "A site of the service",
+    "bucket": "A bucket",
+    "key": "An object's key; slashes in it may be sent as they are or as %2F",
+}
+_QUERY: Final[Mapping[str, Mapping[str, Any]]] = {
+    "versionId": {"schema": _STRING, "description": "The encoded version id"},
+    "sitename": {"schema": _STRING, "description": "The site whose failures are listed"},
+    "marker": {"schema": {"type": "integer"}, "description": "The NextMarker of the page before"},
+}
+_ERRORS: Final[Mapping[str, str]] = {
+    "400": "InvalidQueryParameter or MalformedPOSTRequest",
+    "403": "AccessDenied",
+    "404": "RouteNotFound or ObjNotFound",
+    "500": "InternalError",
+}
+# Of the object routes only the metrics insist on a version; the others take an unversioned object.
+_NEED_VERSION: Final = frozenset({Operation.OBJECT_PROGRESS, Operation.OBJECT_THROUGHPUT})
 
 
-def document() -> dict[str, Any]:
-    """Return the document."""
-    return {"openapi": "3.1.0"}
+@functools.cache
+def document() -> Mapping[str, Any]:
+    """Return the OpenAPI 3.1 document of the whole API; its paths go on from where it is served itself."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        paths.setdefault(f"/{route.pattern}", {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Backbeat",
+            "version": "1",
+            "description": "Health, metrics, failed operations and their retry, pause and resume of the job"
+            " queues beside CloudServer.",
+        },
+        "servers": [{"url": "."}],
+        "paths": paths,
+        "components": {"schemas": dict(SCHEMAS)},
+    }
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": route.operation.value,
+        "summary": route.summary,
+        "tags": [route.words[0].strip("{}")],
+        "parameters": [*_path_parameters(route), *_query_parameters(route)],
+    }
+    if route.body is not None:
+        described["requestBody"] = {
+            "required": route.body != "Schedule",
+            "content": {JSON_TYPE: {"schema": _reference(route.body)}},
+        }
+    described["responses"] = _responses(route)
+    return described
+
+
+def _path_parameters(route: Route) -> list[dict[str, Any]]:
+    parameters = []
+    for name in (word[1:-1] for word in route.words if word.startswith("{")):
+        schema = {"type": "string", "enum": list(route.services)} if name == "service" else _STRING
+        every = " or `all`" if name == "site" and not route.about_object else ""
+        parameters.append(
+            {
+                "name": name,
+                "in": "path",
+                "required": True,
+                "description": f"{_PATH[name]}{every}",
+                "schema": schema,
+            }
+        )
+    return parameters
+
+
+def _query_parameters(route: Route) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "query", "required": route.operation in _NEED_VERSION, **_QUERY[name]}
+        for name in route.query
+    ]
+
+
+def _responses(route: Route) -> dict[str, Any]:
+    if route.answer == "Text":
+        content: dict[str, Any] = {PROMETHEUS_TYPE: {"schema": {"type": "string"}}}
+    else:
+        content = {JSON_TYPE: {"schema": _reference(route.answer)}}
+    codes = [code for code in _ERRORS if _may_answer(route, code)]
+    return {
+        "200": {"description": "Success", "content": content},
+        **{code: _error(_ERRORS[code]) for code in codes},
+    }
+
+
+def _may_answer(route: Route, code: str) -> bool:
+    if code == "400":
+        return route.method == "POST" or "marker" in route.query
+    return code != "404" or "{" in route.pattern
+
+
+def _error(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {JSON_TYPE: {"schema": _reference("Error")}}}
+
+
+def _reference(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
