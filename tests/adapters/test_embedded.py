@@ -1,0 +1,78 @@
+"""The embedded engine keeps the same laws as the servers, and survives what a machine does to it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from backbeat_adapters.embedded import EmbeddedEngine
+from backbeat_core.ports.cache import Cache
+from backbeat_core.ports.coordinator import Coordinator
+from backbeat_core.ports.queue import Queue
+from backbeat_core.ports.store import Store
+from backbeat_core.testing.contracts.cache import CacheContract
+from backbeat_core.testing.contracts.coordinator import CoordinatorContract
+from backbeat_core.testing.contracts.queue import QueueContract
+from backbeat_core.testing.contracts.store import StoreContract
+from backbeat_core.testing.memory import ManualClock
+
+
+class Embedded:
+    """Every engine that a test opens is a process of its own on the test's one state directory."""
+
+    examples = 25
+
+    def setup_method(self) -> None:
+        self.clock = ManualClock()
+        self.state = Path(tempfile.mkdtemp(prefix="backbeat-test-"))
+        self.engines: list[EmbeddedEngine] = []
+
+    def teardown_method(self) -> None:
+        for engine in self.engines:
+            engine.close()
+        shutil.rmtree(self.state)
+
+    def open(self) -> EmbeddedEngine:
+        self.engines.append(EmbeddedEngine.open(self.state, self.clock))
+        return self.engines[-1]
+
+    def open_dead(self) -> EmbeddedEngine:
+        engine = self.open()
+        engine.close()
+        return engine
+
+    def pass_time(self, ms: int) -> None:
+        self.clock.advance(ms)
+
+
+class TestEmbeddedQueue(Embedded, QueueContract):
+    def make_queue(self) -> Queue:
+        return self.open().queue
+
+    def make_dead_queue(self) -> Queue:
+        return self.open_dead().queue
+
+
+class TestEmbeddedStore(Embedded, StoreContract):
+    def make_store(self) -> Store:
+        return self.open().store
+
+    def make_dead_store(self) -> Store:
+        return self.open_dead().store
+
+
+class TestEmbeddedCache(Embedded, CacheContract):
+    def make_cache(self) -> Cache:
+        return self.open().cache
+
+    def make_dead_cache(self) -> Cache:
+        return self.open_dead().cache
+
+
+class TestEmbeddedCoordinator(Embedded, CoordinatorContract):
+    def make_coordinator(self) -> Coordinator:
+        return self.open().coordinator
+
+    def make_dead_coordinator(self) -> Coordinator:
+        return self.open_dead().coordinator
