@@ -105,16 +105,18 @@ class Action:
         ended: dict[str, Json] = {**self.document, "endTime": now_ms, "status": "success"}
         return Action(ended if results is None else {**ended, "results": results})
 
-    def failed(self, now_ms: int, code: Json, message: str, description: str = "") -> Action:
+    def failed(
+        self, now_ms: int, *, code: Json = None, message: str | None = None, description: str | None = None
+    ) -> Action:
         """Return the action as failed at *now_ms*; *code* is an HTTP status or what stands for one."""
         error = {"code": code, "message": message, "description": description}
-        return Action({**self.document, "endTime": now_ms, "status": "error", "error": error})
+        known = {name: value for name, value in error.items() if value is not None}
+        return Action({**self.document, "endTime": now_ms, "status": "error", "error": known})
 
     def lacking(self, path: str, now_ms: int) -> Action:
         """Return the action as refused at *now_ms* because it has no member at *path* (3.2.5)."""
-        return self.failed(
-            now_ms, 400, "MissingParameter", f'missing required attribute "{path}" in action message'
-        )
+        description = f'missing required attribute "{path}" in action message'
+        return self.failed(now_ms, code=400, message="MissingParameter", description=description)
 
     @property
     def log_info(self) -> dict[str, Json]:

@@ -207,7 +207,7 @@ class BucketMetadataEntry:
 
 def skipped(record: Document) -> Skip | None:
     """Return why a record of any topic is no work: older writers left it there (queue-and-wire 1.15)."""
-    if record.get("bootstrapId") is not None:
+    if record.get("bootstrapId"):
         return Skip("bootstrap")
     return Skip("canary") if record.get("canary") else None
 

@@ -57,7 +57,11 @@ class LogEntry:
         return wire.percent_encode(self.ordering_key).encode()
 
     def encode(self) -> bytes:
-        """Return the message value: the entry as it came, `value` still as text (PL-2)."""
+        """
+        Return the message value: the entry as it came, `value` still as text (PL-2).
+
+        Raises TypeError for an entry that `select` would not take, having a member that is no text.
+        """
         # Put together by hand: this is done for every object that is written at the source.
         q = wire.quoted
         text = (
