@@ -11,7 +11,7 @@ from backbeat_core.http.routing import Sites
 from backbeat_core.services.retry_failed import RetryRequest
 
 
-@attrs.define
+@attrs.define(slots=False)
 class EchoBackend:
     """
     Each method remembers its call and answers with it.
