@@ -210,6 +210,8 @@ class FailedOperations:
         return [*above, *equal], below[0][1] if below else None
 
     def _read(self, version: FailedVersion) -> ObjectEntry | None:
+        if not md.is_master_key(version.key):
+            return None  # no object has a key with a NUL in it: it would name a version of another
         metadata = self.read_source(version.bucket, version.key, version.version)
         return None if metadata is None else ObjectEntry(version.bucket, version.key, metadata)
 
