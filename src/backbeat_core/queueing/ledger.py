@@ -87,14 +87,6 @@ class Ledger:
         elif self._islands:
             self._processed_before(offset)
 
-    def holds(self, offset: int) -> bool:
-        """Return whether *offset* is delivered and not finished."""
-        at = offset - self._base
-        if at >= 0:
-            return at < len(self._marks) and self._marks[at] == 1
-        island = self._island_of(offset)
-        return island is not None and island.marks[offset - island.base] == 1
-
     def in_hand(self) -> list[int]:
         """Return the unfinished offsets, ascending. For people and tests: costs as much as is kept."""
         islands = [*self._islands, _Island(self._base, self._first, self._marks)]
@@ -102,8 +94,6 @@ class Ledger:
 
     def export(self) -> dict[str, Any]:
         """Return the state as the reference's debug dump has it."""
-        if self.latest is None:
-            return {"processing": []}
         return {"processing": self.in_hand(), "latestConsumed": self.latest}
 
     def _advance(self, at: int) -> None:

@@ -131,18 +131,17 @@ class Ordering(Generic[T]):
         parked = {key for _, _, key in self._parked}
         unparked: set[Hashable] = set()
         for key, line in list(self._lines.items()):
-            busy = key in self._running or key in self._held
             head = line[0]
-            kept = deque(item for item in line if (busy and item is head) or not condemned(item))
-            if len(kept) == len(line):
-                continue
-            dropped.extend(item for item in line if item not in kept)
-            if not kept:
+            kept: deque[T] = deque()
+            if key in self._running or key in self._held:
+                kept.append(line.popleft())
+            for item in line:
+                (dropped if condemned(item) else kept).append(item)
+            if kept:
+                self._lines[key] = kept
+            else:
                 del self._lines[key]
-                unparked.add(key)
-                continue
-            self._lines[key] = kept
-            if kept[0] is not head and key in parked:
+            if key in parked and not (kept and kept[0] is head):
                 unparked.add(key)
                 self._ready.append(key)
         self._parked = [entry for entry in self._parked if entry[2] not in unparked]
