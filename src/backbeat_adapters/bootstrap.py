@@ -77,6 +77,7 @@ class Site:
     min_mpu_size_mb: int | None = 20
     versioned: bool = False
     stamp: bool = True
+    one_version: bool = False
 
 
 @attrs.frozen
@@ -165,6 +166,7 @@ class Backbeat:
                 object_metrics_from=self.settings.object_metrics_from,
                 versioned=site.versioned,
                 stamp=site.stamp,
+                one_version=site.one_version,
             ),
             policy=site.policy,
             chance=self.chance,

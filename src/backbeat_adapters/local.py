@@ -218,6 +218,7 @@ class LocalHost:
                     concurrency=self.settings.concurrency,
                     min_mpu_size_mb=None,
                     stamp=False,
+                    one_version=True,
                 )
             )
         backbeat.add_status_processor()

@@ -111,6 +111,51 @@ def replicate(
 
 
 @backbeat.command()
+@click.option("--source", type=click.Path(path_type=Path), help="Directory to watch.")
+@TO
+@STATE
+@BUCKET
+@RULES
+@click.option("--config", type=click.Path(path_type=Path), help="Configuration file, as conf/config.json.")
+@click.option("--host", help="Address to listen on.  [default: every interface]")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port of the REST API; 0: any.  [default: 8900]")
+@click.option(
+    "--interval",
+    type=click.IntRange(50, 86_400_000),
+    default=1000,
+    show_default=True,
+    metavar="MS",
+    help="How often to look for changes, in milliseconds; less often when looking takes long.",
+)
+@RETRIES
+@RETRY_DELAY
+@CONCURRENCY
+def serve(
+    source: Path | None,
+    to: tuple[str, ...],
+    state: Path,
+    bucket: str | None,
+    rules: Path | None,
+    config: Path | None,
+    host: str | None,
+    port: int | None,
+    interval: int,
+    retries: int,
+    retry_delay: int,
+    concurrency: int,
+) -> int:
+    """Watch a directory, replicate what changes, and answer the REST API, until SIGTERM.
+
+    Without --source it goes on with the buckets that the state knows.
+    """
+    from backbeat_adapters.cli.serve import ServeOptions
+    from backbeat_adapters.cli.serve import serve as run_server
+
+    options = ServeOptions(source, to, state, bucket, rules, config, host, port, interval)
+    return run_server(options, LocalSettings(retries, retry_delay, concurrency))
+
+
+@backbeat.command()
 @click.argument("bucket")
 @click.argument("key")
 @STATE

@@ -80,6 +80,7 @@ class SourceTree(Source):
         if not os.access(root, os.R_OK | os.X_OK):
             raise InvalidConfiguration(f"source {str(root)!r} cannot be read: check its permissions")
         self.root = Path(os.path.realpath(root))
+        self._prefix = os.path.join(self.root, "")
 
     def walk(self) -> Iterator[TreeFile | Refused]:
         """
@@ -203,19 +204,21 @@ class SourceTree(Source):
 
     def _open(self, key: str) -> int:
         """Open the file behind *key* without leaving the tree, whatever its directories have become."""
-        target = os.path.realpath(self.root / key)
-        if os.path.commonpath((target, self.root)) != str(self.root):
-            raise NotFound(printable(key))
         try:
-            descriptor = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+            # A handle first, which opens nothing: where it has led to is looked at before any byte is read,
+            # and cannot be changed in between.
+            handle = os.open(self._prefix + key, os.O_PATH | os.O_CLOEXEC)
+            try:
+                found = os.readlink(f"/proc/self/fd/{handle}")
+                if not found.startswith(self._prefix) or not stat.S_ISREG(os.fstat(handle).st_mode):
+                    raise NotFound(printable(key))
+                return os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_CLOEXEC)
+            finally:
+                os.close(handle)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
                 raise NotFound(printable(key)) from error
             raise LocationUnavailable(f"{printable(key)}: {error.strerror}") from error
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise NotFound(printable(key))
-        return descriptor
 
 
 def _is_utf8(name: str) -> bool:

@@ -40,7 +40,8 @@ class ReplicateSettings:
     millions of bytes, None: never in parts. *object_metrics_from*: bytes from which on the progress of
     single objects is reported. *versioned*: the target keeps old versions, so that writing an older one
     again can be told apart from the newest. *stamp*: the copy says of itself which version it is a
-    replica of (ST-21).
+    replica of (ST-21). *one_version*: the source keeps one version of a key, whose document goes with its
+    bytes, so that an older version is never met.
     """
 
     site: str
@@ -51,6 +52,7 @@ class ReplicateSettings:
     object_metrics_from: int = 0
     versioned: bool = False
     stamp: bool = True
+    one_version: bool = False
 
 
 @attrs.frozen
@@ -165,7 +167,8 @@ class Replicator:
         """Do the work at the target and return the version id that it gave the copy."""
         backend = work.info.backend(self._settings.site)
         assert backend is not None
-        if not self._settings.versioned and self._superseded(work.entry):
+        may_be_older = not self._settings.versioned and not self._settings.one_version
+        if may_be_older and self._superseded(work.entry):
             # What a reader sees there is already newer; going back would undo it (CE-15, INV-4).
             return backend.data_store_version_id
         if md.is_delete_marker(work.metadata):

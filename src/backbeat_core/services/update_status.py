@@ -81,14 +81,16 @@ class StatusUpdater:
         replay = self._replay(entry, reported.status)
         for _ in range(MOST_CONFLICTS):
             document = self._store.get(entry.bucket, entry.stored_key)
-            ignored = self._ignored(entry, entry.site, document)
+            if document is None:
+                return StatusIgnored("version gone")
+            stored = _info(document.value)
+            ignored = self._ignored(entry, entry.site, document, stored)
             if ignored is not None:
                 return ignored
-            assert document is not None
             if replay is not None:
                 return self._queue_replay(entry, entry.site, replay)
             try:
-                return self._write(entry, entry.site, document)
+                return self._write(entry, entry.site, document, stored)
             except Conflict:
                 continue
         raise StoreUnavailable(f"{entry.stored_key!r}: overtaken {MOST_CONFLICTS} times")
@@ -96,18 +98,17 @@ class StatusUpdater:
     def _replay(self, entry: ObjectEntry, status: Status) -> Replay | None:
         return self._settings.replays.next(entry.replay_count) if status is Status.FAILED else None
 
-    def _ignored(self, entry: ObjectEntry, site: str, document: Document | None) -> StatusIgnored | None:
+    def _ignored(
+        self, entry: ObjectEntry, site: str, document: Document, stored: ReplicationInfo
+    ) -> StatusIgnored | None:
         """Return why nothing is to be written, None if something is; do what an ignored report still owes."""
-        if document is None:
-            return StatusIgnored("version gone")
-        stored = _info(document.value)
         now = stored.backend(site)
         if now is None:
             return StatusIgnored("site not listed")
         if md.content_md5(document.value) != md.content_md5(entry.metadata):
             return StatusIgnored("content changed")  # a null version, overwritten in place (CE-31)
         if entry.info.generation < stored.generation:
-            self._fill_version_id(entry, site, document)
+            self._fill_version_id(entry, site, document, stored)
             return StatusIgnored("older generation")
         if entry.info.generation > stored.generation:
             return StatusIgnored("unknown generation")
@@ -117,10 +118,11 @@ class StatusUpdater:
             return StatusIgnored("already completed")
         return None
 
-    def _fill_version_id(self, entry: ObjectEntry, site: str, document: Document) -> None:
+    def _fill_version_id(
+        self, entry: ObjectEntry, site: str, document: Document, stored: ReplicationInfo
+    ) -> None:
         reported = entry.info.backend(site)
         assert reported is not None
-        stored = _info(document.value)
         filled = stored.report(
             site,
             reported.status,
@@ -140,13 +142,14 @@ class StatusUpdater:
             entry, site, topic=replay.topic, left=replay.count, total=replay.total, first=replay.first
         )
 
-    def _write(self, entry: ObjectEntry, site: str, document: Document) -> StatusWritten:
+    def _write(
+        self, entry: ObjectEntry, site: str, document: Document, stored: ReplicationInfo
+    ) -> StatusWritten:
         reported = entry.info.backend(site)
         assert reported is not None
         status = reported.status
-        if status is Status.COMPLETED and _changed_nfs(entry.metadata, document.value):
+        if status is Status.COMPLETED and stored.is_nfs and _changed(entry.metadata, document.value):
             status = Status.PENDING
-        stored = _info(document.value)
         after = stored.report(
             site,
             status,
@@ -218,8 +221,6 @@ def _info(metadata: Mapping[str, Json]) -> ReplicationInfo:
     return ReplicationInfo.from_document(metadata.get("replicationInfo") or {})
 
 
-def _changed_nfs(reported: Mapping[str, Json], stored: Mapping[str, Json]) -> bool:
+def _changed(reported: Mapping[str, Json], stored: Mapping[str, Json]) -> bool:
     """Return whether an NFS object has other content or tags than the report speaks of (PL-50 step 4)."""
-    return _info(stored).is_nfs and (
-        md.content_md5(reported) != md.content_md5(stored) or md.tags(reported) != md.tags(stored)
-    )
+    return md.content_md5(reported) != md.content_md5(stored) or md.tags(reported) != md.tags(stored)

@@ -1,0 +1,204 @@
+"""`backbeat serve`: one process that watches a source, replicates what changes, and answers the REST API."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import uvicorn
+
+from backbeat_adapters.api import ApiBackend
+from backbeat_adapters.bootstrap import Ports, Settings
+from backbeat_adapters.cli.render import say
+from backbeat_adapters.layout import plan
+from backbeat_adapters.local import LocalHost, LocalSettings
+from backbeat_adapters.web.asgi import asgi_app
+from backbeat_core.access import Access, AllowList
+from backbeat_core.errors import BackbeatError, InvalidConfiguration
+from backbeat_core.http.api import Api, Report
+from backbeat_core.http.browser import Guard
+from backbeat_core.http.routing import Sites
+from backbeat_core.services.follow_pauses import FollowSettings, PauseController
+
+_log = logging.getLogger("backbeat.serve")
+
+SCAN_SHARE = 10
+"""A scan that takes long is not started again before this many times its duration."""
+
+PAUSE_POLL_MS = 250
+
+
+@attrs.frozen
+class ServerSettings:
+    """Where the API listens and who may ask; *host* '' means every interface."""
+
+    host: str = ""
+    port: int = 8900
+    allow_from: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, path: Path | None) -> ServerSettings:
+        """Read the `server` section of a configuration file. Raises InvalidConfiguration."""
+        if path is None:
+            return cls()
+        try:
+            document = json.loads(path.read_bytes())
+        except OSError as error:
+            raise InvalidConfiguration(f"configuration {str(path)!r} cannot be read: {error.strerror}") from error
+        except ValueError as error:
+            raise InvalidConfiguration(f"configuration {str(path)!r} is not JSON: {error}") from error
+        server: Any = document.get("server", {}) if isinstance(document, dict) else None
+        if not isinstance(server, dict):
+            raise InvalidConfiguration(f"configuration {str(path)!r}: server must be an object")
+        port = server.get("port", 8900)
+        if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port <= 65535:
+            raise InvalidConfiguration(f"configuration {str(path)!r}: server.port must be 0 to 65535, not {port!r}")
+        health = server.get("healthChecks", {})
+        allowed = health.get("allowFrom", []) if isinstance(health, dict) else None
+        if not isinstance(allowed, list) or not all(isinstance(each, str) for each in allowed):
+            raise InvalidConfiguration(
+                f"configuration {str(path)!r}: server.healthChecks.allowFrom must be a list of addresses"
+            )
+        return cls("", port, tuple(allowed))
+
+
+@attrs.frozen
+class ServeOptions:
+    """What the command line says; None where it says nothing."""
+
+    source: Path | None
+    to: Sequence[str]
+    state: Path
+    bucket: str | None
+    rules: Path | None
+    config: Path | None
+    host: str | None
+    port: int | None
+    interval_ms: int
+
+
+def serve(options: ServeOptions, settings: LocalSettings) -> int:
+    """Serve until told to stop; drain, and return the exit code."""
+    server_settings = ServerSettings.read(options.config)
+    access = Access(AllowList.configured(list(server_settings.allow_from)))
+    layout = None
+    if options.source is not None:
+        layout = plan(
+            options.source, options.to, state=options.state, bucket=options.bucket, rules=options.rules
+        )
+    elif options.to:
+        raise InvalidConfiguration("--to says where to, and nothing says from where: give --source as well")
+    host = server_settings.host if options.host is None else options.host
+    port = server_settings.port if options.port is None else options.port
+    listening = _listen(host, port)
+    with listening, LocalHost.open(options.state, settings) as local:
+        if layout is not None:
+            local.add_bucket(layout)
+        local.start()
+        _add_jobs(local, options.interval_ms)
+        backend = _backend(local)
+        app = asgi_app(Api(backend, access, Guard(), _report))
+        where = listening.getsockname()
+        say(
+            f"backbeat: listening on port {where[1]}; buckets: {', '.join(local.layouts) or 'none'}; "
+            f"locations: {', '.join(local.locations) or 'none'}; state: {options.state}"
+        )
+        _run(app, listening)
+        drained = local.stop()
+    if not drained:
+        say("backbeat: some objects were still being copied; the next start does them again")
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket, on every interface of both families for host ''."""
+    everywhere = host in ("", "::") and socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if everywhere or ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, dualstack_ipv6=everywhere, backlog=1024)
+    except OSError as error:
+        where = f"{host or 'every address'} port {port}"
+        raise InvalidConfiguration(
+            f"cannot listen on {where}: {error.strerror or error}: give another --port"
+        ) from error
+
+
+def _run(app: Any, listening: socket.socket) -> None:
+    """Answer requests until SIGTERM or SIGINT."""
+    config = uvicorn.Config(
+        app,
+        proxy_headers=False,  # its default lets a peer on loopback choose its own address
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        lifespan="off",
+        timeout_graceful_shutdown=5,
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _backend(local: LocalHost) -> ApiBackend:
+    engine = local.engine
+    ports = Ports(engine.queue, engine.store, engine.cache, engine.coordinator, local.clock)
+
+    def sites() -> Sites:
+        names = tuple(local.locations)
+        return Sites(crr=names, lifecycle=names)
+
+    return ApiBackend(ports, Settings(), sites, local.read_source, in_sync=1)
+
+
+def _add_jobs(local: LocalHost, interval_ms: int) -> None:
+    runner = local.backbeat.runner
+    for bucket in local.layouts:
+        runner.add_job(f"scan {bucket}", _scanning(local, bucket, interval_ms))
+    engine = local.engine
+    controller = PauseController(
+        tuple(local.locations), engine.coordinator, engine.store, engine.cache, FollowSettings()
+    )
+
+    def follow() -> int:
+        paused = controller.poll(local.clock.now_ms())
+        local.backbeat.pause({site: site in paused for site in controller.sites})
+        return PAUSE_POLL_MS
+
+    follow()
+    runner.add_job("pauses", follow)
+    runner.closers.insert(0, controller.close)
+
+
+def _scanning(local: LocalHost, bucket: str, interval_ms: int) -> Callable[[], int]:
+    told: set[tuple[str, str]] = set()
+
+    def job() -> int:
+        started = local.clock.elapsed_ms()
+        try:
+            scanned = local.scan(bucket)
+        except BackbeatError as error:
+            _tell_once(told, bucket, str(error))
+            return max(interval_ms, 1000)
+        for refused in scanned.refused:
+            _tell_once(told, refused.name, refused.reason)
+        return max(interval_ms, SCAN_SHARE * (local.clock.elapsed_ms() - started))
+
+    return job
+
+
+def _tell_once(told: set[tuple[str, str]], name: str, reason: str) -> None:
+    if (name, reason) not in told and len(told) < 10_000:
+        told.add((name, reason))
+        say(f"{name} {reason}")
+
+
+def _report(report: Report) -> None:
+    _log.warning("%s %s: %s %s", report.request.method, report.request.target, report.status, report.reason)
+    if report.error is not None:
+        _log.info("caused by", exc_info=report.error)
+
+
+__all__ = ["ServeOptions", "ServerSettings", "serve"]
