@@ -13,7 +13,7 @@ from backbeat_core.http.backend import Backend
 from backbeat_core.http.browser import Guard
 from backbeat_core.http.handlers import HANDLERS
 from backbeat_core.http.message import Request, Response, error_response
-from backbeat_core.http.routing import Refusal, Resolved, precheck, resolve
+from backbeat_core.http.routing import Refusal, Resolved, Sites, precheck, resolve
 from backbeat_core.responses import ACCESS_DENIED, INTERNAL_ERROR, Component, fault_of
 
 
@@ -54,7 +54,7 @@ def respond(api: Api, request: Request) -> Response:
             return refused
         asked = resolve(request.method, request.target, api.backend.sites)
         if isinstance(asked, Refusal):
-            return error_response(asked.row, asked.description)
+            return _refused(asked)
         return _handle(api, request, asked)
     except Exception as error:  # a bug of ours is answered too
         fault = fault_of(error)
@@ -80,7 +80,24 @@ def refuse(api: Api, request: Request) -> Response | None:
         _tell(api, Report(request, ACCESS_DENIED.status, reason))
         return error_response(ACCESS_DENIED)
     refusal = precheck(request.method, request.target)
-    return error_response(refusal.row, refusal.description) if refusal is not None else None
+    return _refused(refusal) if refusal is not None else None
+
+
+def is_slow(request: Request) -> bool:
+    """Return whether the answer may take a minute, as a deep health check does."""
+    asked = resolve(request.method, request.target, Sites)
+    return isinstance(asked, Resolved) and asked.route.slow
+
+
+def late(api: Api, request: Request, limit_s: float) -> Response:
+    """Return the answer where a host has waited long enough for one."""
+    reason = f"no answer within {limit_s:g} s"
+    _tell(api, Report(request, INTERNAL_ERROR.status, reason, Component.API))
+    return error_response(INTERNAL_ERROR)
+
+
+def _refused(refusal: Refusal) -> Response:
+    return error_response(refusal.row, refusal.description, refusal.allow)
 
 
 def _handle(api: Api, request: Request, asked: Resolved) -> Response:

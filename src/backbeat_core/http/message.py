@@ -37,11 +37,16 @@ class Request:
 
 @attrs.frozen
 class Response:
-    """What is answered, whole: no answer is sent in pieces (http-api 2.1)."""
+    """
+    What is answered, whole: no answer is sent in pieces (http-api 2.1).
+
+    *allow* are the methods that would have been allowed, where that was the trouble.
+    """
 
     status: int
     body: bytes
     content_type: str = JSON_TYPE
+    allow: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str:
@@ -50,8 +55,9 @@ class Response:
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
-        """Return the headers that every answer has; the length is that of the body in bytes."""
-        return (("Content-Type", self.content_type), ("Content-Length", str(len(self.body))))
+        """Return the headers; the length is that of the body in bytes, also where the body is not sent (HEAD)."""
+        always = (("Content-Type", self.content_type), ("Content-Length", str(len(self.body))))
+        return (*always, ("Allow", ", ".join(self.allow))) if self.allow else always
 
 
 def json_response(value: Json) -> Response:
@@ -59,6 +65,6 @@ def json_response(value: Json) -> Response:
     return Response(200, wire.encode(value))
 
 
-def error_response(row: Row, description: str | None = None) -> Response:
+def error_response(row: Row, description: str | None = None, allow: tuple[str, ...] = ()) -> Response:
     """Return an error as it is answered (http-api 2.3 [R])."""
-    return Response(row.status, error_document(row, description))
+    return Response(row.status, error_document(row, description), allow=allow)

@@ -53,7 +53,8 @@ class Route:
 
     `{service}` stands for one of *services*, `{site}` for one of its sites, or `all` unless the route is about
     an object; `{key}` is the rest of the path. *answer* names the schema of a success, *query* the parameters.
-    *connected* says whether the engines must be reachable before anything is tried (http-api 2.6).
+    *connected* says whether the engines must be reachable before anything is tried (http-api 2.6), *slow* whether
+    an answer may take a minute.
     """
 
     method: str
@@ -65,6 +66,7 @@ class Route:
     query: tuple[str, ...] = ()
     body: str | None = None
     connected: bool = True
+    slow: bool = False
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -87,6 +89,7 @@ ROUTES: Final = (
         *("GET", "healthcheck/deep", Operation.DEEP_HEALTH),
         *("Send a message through each partition of the replication topic and back", "DeepHealth"),
         connected=False,
+        slow=True,
     ),
     Route("GET", "monitoring/metrics", Operation.PROMETHEUS, "Give this process's metrics to Prometheus", "Text"),
     Route(

@@ -1,0 +1,1 @@
+"""Hosts of the REST API: ASGI, WSGI, and a server of our own."""
