@@ -59,7 +59,8 @@ def read(document: bytes) -> Element:
     What is not well-formed UTF-8 XML raises MalformedXML, and so do a document type (and with it every
     entity that is not one of XML's five), and anything over the bounds of this module.
     """
-    if len(document) > MOST_BYTES:
+    # No UTF-8 document has a zero byte and every UTF-16 one has, which the parser would read all the same.
+    if len(document) > MOST_BYTES or 0 in document:
         raise malformed()
     reader = _Reader()
     # The given encoding outranks the declared one, so no other decoder is ever looked up.
