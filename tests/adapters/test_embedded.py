@@ -6,13 +6,19 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from backbeat_adapters.embedded import EmbeddedEngine
+from backbeat_adapters.embedded import DirectoryLocation, EmbeddedEngine
 from backbeat_core.ports.cache import Cache
 from backbeat_core.ports.coordinator import Coordinator
 from backbeat_core.ports.queue import Queue
 from backbeat_core.ports.store import Store
 from backbeat_core.testing.contracts.cache import CacheContract
 from backbeat_core.testing.contracts.coordinator import CoordinatorContract
+from backbeat_core.testing.contracts.location import (
+    ConditionalDeleteContract,
+    LocationContract,
+    TaggedContract,
+    UploadContract,
+)
 from backbeat_core.testing.contracts.queue import QueueContract
 from backbeat_core.testing.contracts.store import StoreContract
 from backbeat_core.testing.memory import ManualClock
@@ -76,3 +82,21 @@ class TestEmbeddedCoordinator(Embedded, CoordinatorContract):
 
     def make_dead_coordinator(self) -> Coordinator:
         return self.open_dead().coordinator
+
+
+class TestDirectoryLocation(LocationContract, UploadContract, TaggedContract, ConditionalDeleteContract):
+    examples = 25
+
+    def setup_method(self) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix="backbeat-test-"))
+
+    def teardown_method(self) -> None:
+        shutil.rmtree(self.root)
+
+    def make_location(self) -> DirectoryLocation:
+        return DirectoryLocation(self.root / "place")
+
+    def make_dead_location(self) -> DirectoryLocation:
+        location = DirectoryLocation(self.root / "removed")
+        shutil.rmtree(self.root / "removed")
+        return location
