@@ -183,7 +183,7 @@ def attempts(policy: RetryPolicy, error: Exception, *, action_ms: int = 0) -> It
 
 @pytest.mark.parametrize(
     ("policy", "count", "waited_ms"),
-    [(CONFIGURED_DEFAULT, 6, 13_187), (CLOUD_DEFAULT, 6, 791_250), (TASK_DEFAULT, 14, 387_230)],
+    [(CONFIGURED_DEFAULT, 6, 13_187), (CLOUD_DEFAULT, 6, 791_250), (TASK_DEFAULT, 14, 387_234)],
 )
 def test_the_rows_of_the_table_of_retries(policy: RetryPolicy, count: int, waited_ms: int) -> None:
     moments = list(attempts(policy, StoreUnavailable()))

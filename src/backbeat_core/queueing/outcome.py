@@ -63,24 +63,19 @@ class Context(Protocol):
     @property
     def cancelled(self) -> bool:
         """Return whether the result is not wanted any more: stop as soon as nothing is left half done."""
-        ...
 
     @property
     def deliveries(self) -> int:
-        """Return the number of this delivery, from 1; only crashes count (PL-30 `retries` is beside it)."""
-        ...
+        """Return the number of this delivery to a handler, from 1: after crashes and after `Retry`."""
 
     @property
     def retries(self) -> int:
-        """Return how many times the handler has asked for `Retry` of this entry."""
-        ...
+        """Return how many times the entry was put off by `Retry`, or by an outage (PL-30)."""
 
     @property
     def waited_ms(self) -> int:
         """Return milliseconds from the entry's first start to this one."""
-        ...
 
     @property
     def generation(self) -> int:
         """Return the number of the assignment under which the entry was delivered."""
-        ...

@@ -77,6 +77,7 @@ class Desk:
             now = self._clock.elapsed_ms()
             for task in tasks:
                 task.stage = Stage.RUNNING
+                task.cancelled = False
                 task.started_ms = now
                 if task.first_started_ms < 0:
                     task.first_started_ms = now
@@ -197,11 +198,12 @@ class Desk:
             return
         if not task.crashes:
             task.crashes = dead_letter.deliveries_before(task.record.headers)
+        delay = self._delay(task)
         task.crashes += 1
         if isinstance(error, InvalidInput) or task.crashes >= self._settings.max_deliveries:
             self._condemn(task, f"{type(error).__name__}: {error}")
         else:
-            self._park(task, self._delay(task))
+            self._park(task, delay)
 
     def _retry(self, task: Task, delay_ms: int | None) -> None:
         delay = self._delay(task) if delay_ms is None else delay_ms

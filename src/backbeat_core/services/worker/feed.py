@@ -95,12 +95,14 @@ class Feed:
 
     def close(self) -> None:
         """Leave the group. Twice is once."""
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            try:
-                consumer.close()
-            except QueueUnavailable as error:
-                self._observer.troubled(error)
+        if self._consumer is None:
+            return
+        try:
+            # The queue asks the partitions back in here, which is when the last commit is made.
+            self._consumer.close()
+        except QueueUnavailable as error:
+            self._observer.troubled(error)
+        self._consumer = None
 
     def _publish(self, task: Task, value: bytes, size: int | None) -> BackbeatError | None:
         topic = self._settings.dead_letter_topic or dead_letter.topic_of(self.topic)
