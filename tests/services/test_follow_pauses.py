@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,9 +11,17 @@ from hypothesis import strategies as st
 
 from backbeat_core.domain import wire
 from backbeat_core.domain.keys import Service, replay_state_path, state_path
-from backbeat_core.errors import CacheUnavailable, CoordinatorUnavailable, StoreUnavailable, UndecodableEntry
+from backbeat_core.errors import (
+    CacheUnavailable,
+    Conflict,
+    CoordinatorUnavailable,
+    StoreUnavailable,
+    UndecodableEntry,
+)
+from backbeat_core.ports.coordinator import Node
 from backbeat_core.services.follow_pauses import FollowSettings, PauseController
 from backbeat_core.services.pause_resume import PauseResume
+from backbeat_core.testing.memory import MemoryCoordinator
 from support.engines import NOW_MS, Engines
 
 HOUR_MS = 3_600_000
@@ -197,6 +206,46 @@ def test_among_hosts_a_schedule_fires_once_and_a_pause_after_it_holds() -> None:
     for host in hosts[1:]:
         assert {"aws"} == host.poll(NOW_MS + HOUR_MS)
     assert {"paused": True, "scheduledResume": None} == state(engines)
+
+
+def test_hosts_that_write_at_the_same_time_lose_nothing() -> None:
+    """W-27: compare-and-set; the reference overwrites one another's states."""
+    engines = Engines()
+    other = controller(engines)
+    other.poll(NOW_MS)
+
+    class Racing(MemoryCoordinator):
+        raced = False
+
+        def put(self, path: str, data: bytes, **options: Any) -> Node:
+            if not self.raced:
+                self.raced = True
+                told(engines, "resumeService", date=wire.iso(NOW_MS + HOUR_MS))
+                assert {"aws"} == other.poll(NOW_MS)
+            return super().put(path, data, **options)
+
+    worker = controller(engines)
+    worker.poll(NOW_MS)
+    worker.coordinator = Racing(engines.clock, engines.coordinator.ensemble)
+    told(engines, "pauseService")
+
+    assert {"aws"} == worker.poll(NOW_MS)
+    assert {"aws"} == worker.poll(NOW_MS + 1)
+    assert NOW_MS + HOUR_MS == worker.next_resume_ms() == other.next_resume_ms()
+
+
+def test_a_state_that_others_keep_changing_is_given_up_for_now() -> None:
+    engines = Engines()
+
+    class Contended(MemoryCoordinator):
+        def put(self, path: str, data: bytes, **options: Any) -> Node:
+            raise Conflict(path)
+
+    engines.coordinator = Contended(engines.clock)
+    worker = controller(engines)
+
+    assert {"aws"} == worker.poll(NOW_MS)
+    assert isinstance(worker.problems["aws"], CoordinatorUnavailable)
 
 
 def test_a_change_by_another_host_is_seen_at_the_next_look() -> None:

@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from backbeat_core.errors import Conflict, QueueUnavailable
-from backbeat_core.ports.queue import Message, Record
+from backbeat_core.ports.queue import Message, Published, Record
 from backbeat_core.services.healthcheck import Connection, Health, HealthSettings, Partition
 from backbeat_core.testing.memory import MemoryQueue
 from golden.engines import drain
@@ -175,6 +175,19 @@ class DeafQueue(MemoryQueue):
 
         consumer.poll = heard
         return consumer
+
+
+def test_a_clock_that_stands_still_does_not_make_a_deep_check_wait_for_ever() -> None:
+    engines = Engines()
+
+    class Silent(MemoryQueue):
+        def publish(self, topic: str, messages: Any) -> Any:
+            return [Published(message.partition, 10**6) for message in messages]
+
+    engines.queue.publish(TOPIC, [Message(b"work", partition=0)])
+    engines.queue = Silent(engines.clock, engines.queue.broker)
+
+    assert ["error"] * 4 == list(health(engines).deep().values())[:4]
 
 
 def test_what_does_not_come_back_in_time_is_in_error() -> None:

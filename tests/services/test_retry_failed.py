@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backbeat_core.domain.entry import ObjectEntry, decode_entry
@@ -51,7 +51,7 @@ class Source:
         return None if key in self.gone else self.metadata
 
 
-def operations(engines: Engines, source: Source | None = None, **settings: Any) -> FailedOperations:
+def operations(engines: Engines, source: Source | None = None, **options: Any) -> FailedOperations:
     owners = itertools.count()
     return FailedOperations(
         engines.cache,
@@ -59,7 +59,7 @@ def operations(engines: Engines, source: Source | None = None, **settings: Any) 
         engines.clock,
         source or Source(),
         lambda: f"owner {next(owners)}",
-        RetrySettings(**settings),
+        RetrySettings(**options),
     )
 
 
@@ -215,24 +215,61 @@ def test_two_records_of_a_version_are_one_entry_and_become_one_record() -> None:
     assert (-1, -1024) == pending(engines)
 
 
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 4), st.integers(0, 12)).map(lambda at: NOW_MS - at[0] * HOUR_MS - at[1]),
-        max_size=400,
-    )
-)
-def test_pages_give_every_failure_once_and_end(times: list[int]) -> None:
+# So many at a time, in an hour, all of them in the same millisecond or each in its own.
+bursts = st.tuples(st.integers(0, 23), st.integers(1, 130), st.booleans())
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(bursts, max_size=6))
+def test_pages_give_every_failure_once_and_end(failures: list[tuple[int, int, bool]]) -> None:
     """5.3 with B18: pages never overlap and always advance, also where many failed at the same time."""
     engines = Engines()
+    times = [
+        HOUR_START_MS - back * HOUR_MS + 1_000 * burst + (0 if at_once else number)
+        for burst, (back, many, at_once) in enumerate(failures)
+        for number in range(many)
+    ]
     for number, at_ms in enumerate(times):
-        fail(engines, f"k{number}", at_ms=at_ms)
+        fail(engines, f"k{number:03}", at_ms=at_ms)
 
     found = pages(operations(engines))
 
-    listed = [key for page in found for key in keys_of(page)]
-    assert sorted(f"k{number}" for number in range(len(times))) == sorted(listed)
-    assert all("NextMarker" not in page or page["IsTruncated"] for page in found)
-    assert all(len(keys_of(page)) >= PAGE for page in found[:-1])
+    listed = [[int(key[1:]) for key in keys_of(page)] for page in found]
+    assert list(range(len(times))) == sorted(number for page in listed for number in page)
+    assert all(len(page) >= PAGE for page in listed[:-1])
+    for page, after in itertools.pairwise(listed):
+        assert min(times[number] for number in page) > max(times[number] for number in after)
+    for page, body in zip(listed, found, strict=True):
+        in_order = sorted(page, key=lambda number: (-hour_start(times[number]), times[number], number))
+        assert in_order == page
+        assert ("NextMarker" in body) == body["IsTruncated"]
+
+
+def test_equal_times_are_one_page_and_the_next_is_what_comes_below() -> None:
+    """B18: the group at the end of the page is given whole; only then the marker is known."""
+    engines = Engines()
+    fail(engines, *(f"tie{number:03}" for number in range(150)), at_ms=HOUR_START_MS + 5)
+    fail(engines, "newest", at_ms=HOUR_START_MS + 6)
+    fail(engines, "below", at_ms=HOUR_START_MS + 4)
+    fail(engines, "hour before", at_ms=HOUR_START_MS - 1)
+
+    first, second = pages(operations(engines))
+
+    assert [f"tie{number:03}" for number in range(150)] + ["newest"] == keys_of(first)
+    assert HOUR_START_MS + 4 == first["NextMarker"]
+    assert ["below", "hour before"] == keys_of(second)
+
+
+def test_a_page_that_ends_with_its_hour_goes_on_with_the_next_that_has_any() -> None:
+    engines = Engines()
+    fail(engines, *(f"tie{number:03}" for number in range(PAGE + 1)), at_ms=HOUR_START_MS)
+    fail(engines, "older", at_ms=HOUR_START_MS - 9 * HOUR_MS + 7)
+
+    first, second = pages(operations(engines))
+
+    assert PAGE + 1 == len(keys_of(first))
+    assert HOUR_START_MS - 9 * HOUR_MS + 7 == first["NextMarker"]
+    assert ["older"] == keys_of(second)
 
 
 def test_members_in_the_wrong_hour_do_not_make_the_paging_go_in_circles() -> None:
@@ -413,6 +450,26 @@ def test_metadata_that_cannot_be_read_keeps_the_failure() -> None:
 
     assert () == operations(engines, source).retry([RetryRequest("b", "k", "aws", "v")])
     assert {"b:k:v": NOW_MS} == failing(engines)
+
+
+def test_a_cache_that_goes_away_in_the_middle_fails_the_retry_and_keeps_the_failure() -> None:
+    """What was sent is sent; nobody is told that it was not, and the lock goes by itself."""
+    engines = Engines()
+    fail(engines, "k")
+    request = RetryRequest("b", "k", "aws", "v")
+
+    class Going(Source):
+        def __call__(self, bucket: str, key: str, version: str) -> Mapping[str, Any] | None:
+            engines.cache.unreachable = True
+            return super().__call__(bucket, key, version)
+
+    with pytest.raises(CacheUnavailable):
+        operations(engines, Going()).retry([request])
+    engines.cache.unreachable = False
+    assert {"b:k:v": NOW_MS} == failing(engines)
+    assert not engines.cache.acquire(request.lock, "next", 1)
+    engines.clock.advance(300_000)
+    assert 1 == len(operations(engines).retry([request]))
 
 
 @attrs.define(eq=False)
