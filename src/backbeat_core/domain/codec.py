@@ -80,12 +80,17 @@ class Message:
             raise UndecodableEntry(str(error), topic, partition, offset) from None
 
 
-def parse_object(text: str | bytes, name: str = "message") -> dict[str, Json]:
-    """Return the JSON object that *text* is; *name* is what a ValueError calls it."""
+def parse_json(text: str | bytes, name: str) -> Json:
+    """Return the value of a JSON text; *name* is what a ValueError calls it."""
     try:
-        document = wire.parse(text)
+        return wire.parse(text)
     except ValueError as error:
         raise ValueError(f"malformed JSON in {name}: {error}") from None
+
+
+def parse_object(text: str | bytes, name: str = "message") -> dict[str, Json]:
+    """Return the JSON object that *text* is; *name* is what a ValueError calls it."""
+    document = parse_json(text, name)
     if not isinstance(document, dict):
         raise ValueError(f"{name} is not an object")
     return document

@@ -11,7 +11,7 @@ import attrs
 from backbeat_core.domain import metadata as md
 from backbeat_core.domain import version_id as version_ids
 from backbeat_core.domain import wire
-from backbeat_core.domain.codec import parse_object
+from backbeat_core.domain.codec import parse_json, parse_object
 from backbeat_core.domain.info import Backend, ReplicationInfo
 from backbeat_core.domain.metadata import Document, Json
 from backbeat_core.domain.object_model import completed
@@ -236,8 +236,10 @@ def decode_entry(value: bytes, *, topic: str = "", partition: int = -1, offset: 
     """
     try:
         return _decode(value)
-    except (ValueError, InvalidDocument) as error:
+    except ValueError as error:
         raise UndecodableEntry(str(error), topic, partition, offset) from None
+    except InvalidDocument as error:
+        raise UndecodableEntry(error.description, topic, partition, offset) from None
 
 
 def _decode(value: bytes) -> Entry:
@@ -287,7 +289,7 @@ def _bucket_entry(record: Document) -> BucketEntry:
     if not separator:
         raise ValueError("missing bucket name")
     text = record.get("value")
-    return BucketEntry(owner, bucket, wire.parse(_text(text, "value")) if text else None)
+    return BucketEntry(owner, bucket, parse_json(_text(text, "value"), "value") if text else None)
 
 
 def _info(metadata: Document) -> ReplicationInfo:

@@ -11,7 +11,8 @@ MODEL_VERSION: Final = 6
 
 _ABSENT: Final = object()
 
-# What each member is when it is not set; _ABSENT keeps a place in the order and writes nothing.
+# What each member is when it is not set; _ABSENT keeps a place in the order and writes nothing. Tuples stand
+# for lists.
 _MEMBERS: Final[tuple[tuple[str, Json], ...]] = (
     ("owner-display-name", ""),
     ("owner-id", ""),
@@ -23,7 +24,7 @@ _MEMBERS: Final[tuple[tuple[str, Json], ...]] = (
     ("content-type", ""),
     ("content-md5", ""),
     ("content-language", ""),
-    ("creation-time", _ABSENT),
+    ("creation-time", None),
     ("x-amz-version-id", "null"),
     ("x-amz-server-version-id", ""),
     ("x-amz-restore", _ABSENT),
@@ -79,13 +80,23 @@ def completed(metadata: Document) -> dict[str, Json]:
     """
     result: dict[str, Json] = {}
     for name, default in _MEMBERS:
-        value = metadata.get(name, default)
-        if value is not _ABSENT:
-            result[name] = value
-        elif name == "creation-time" and metadata.get("last-modified"):
-            result[name] = metadata["last-modified"]
+        if name in metadata:
+            result[name] = metadata[name]
+        elif default is not _ABSENT:
+            result[name] = _own(default)
+    if not result["creation-time"]:
+        result["creation-time"] = metadata.get("last-modified")
+    if result["creation-time"] is None and "creation-time" not in metadata:
+        del result["creation-time"]
     result.update((name, value) for name, value in metadata.items() if name not in result)
     if isinstance(result["location"], str):
         result["location"] = [{"key": result["location"]}]
     result["md-model-version"] = MODEL_VERSION
     return result
+
+
+def _own(default: Json) -> Json:
+    """Return a default that its owner may change."""
+    if isinstance(default, dict):
+        return {name: _own(value) for name, value in default.items()}
+    return list(default) if isinstance(default, tuple) else default

@@ -31,9 +31,12 @@ def _number(text: str) -> int | float:
     value = float(text)
     if math.isinf(value):
         raise ValueError(f"{text[:20]} is out of range")
-    if value.is_integer() and abs(value) < _BIG:
-        return int(value)
-    return value
+    return _whole(value) if value.is_integer() and abs(value) < _BIG else value
+
+
+def _whole(value: float) -> int:
+    # The shortest digits that mean this number, then zeros: not the digits of the number itself.
+    return int(decimal.Decimal(repr(value)))
 
 
 def _refuse(name: str) -> Json:
@@ -141,7 +144,7 @@ def _float_text(value: float) -> str:
     if not math.isfinite(value):
         return "null"
     if value.is_integer() and abs(value) < _BIG:
-        return str(int(value))
+        return str(_whole(value))
     mantissa, _, exponent = repr(value).partition("e")
     if not exponent:
         return mantissa
