@@ -39,9 +39,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         _parametrize(metafunc, "own_case", vectors.cases(vectors.OWN_CASES))
     if "recorded_case" in metafunc.fixturenames:
         directory = recorded_directory(metafunc.config)
-        found = vectors.cases(directory) if directory else ()
-        # Without recorded cases the test is left out: an empty list would be a skip.
-        _parametrize(metafunc, "recorded_case", tuple(case for case in found if not vectors.is_later(case)))
+        _parametrize(metafunc, "recorded_case", vectors.cases(directory) if directory else ())
 
 
 def _parametrize(metafunc: pytest.Metafunc, argument: str, cases: tuple[vectors.Case, ...]) -> None:
@@ -71,8 +69,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def summary(config: pytest.Config) -> str:
     """Return the line about what was not run, empty where everything was."""
-    directory = recorded_directory(config)
-    if directory is None:
-        return f"golden: the recorded cases are not there ({vectors.RECORDED_BY_DEFAULT}), only our own ran"
-    later = sorted({case.group for case in vectors.cases(directory) if vectors.is_later(case)})
-    return f"golden: groups whose part is still to come: {', '.join(later)}" if later else ""
+    if recorded_directory(config) is not None:
+        return ""
+    return f"golden: the recorded cases are not there ({vectors.RECORDED_BY_DEFAULT}), only our own ran"

@@ -24,11 +24,6 @@ OWN_CASES: Final = Path(__file__).parent / "cases"
 # Where the recorded cases are when nobody says, from the root of the repository.
 RECORDED_BY_DEFAULT: Final = Path("../shared/vectors")
 
-# Groups of rules that are not built yet; the run's last line names them until their checker is there.
-LATER: Final = frozenset(
-    {"api_routes", "api_metrics", "api_failed", "request_bodies", "service_state"}
-)
-
 _MOST_SECONDS: Final = 20.0
 
 
@@ -82,11 +77,6 @@ def _read(path: Path) -> Iterator[Case]:
     group = document["group"]
     for case in document["cases"]:
         yield Case(group, case["kind"], case["name"], case["input"], case["expected"])
-
-
-def is_later(case: Case) -> bool:
-    """Return whether the rules of this case's group are still to be built."""
-    return case.group in LATER and case.group not in checks()
 
 
 def run(case: Case) -> None:
