@@ -10,6 +10,7 @@ import click
 
 from backbeat_adapters.cli import local_commands
 from backbeat_adapters.cli.render import say
+from backbeat_adapters.cli.simulate import simulate
 from backbeat_adapters.local import LocalSettings, default_state
 from backbeat_core.errors import BackbeatError, InvalidInput
 
@@ -196,3 +197,6 @@ def retry(
         raise click.UsageError("say what to retry: --all, or a --site, or a --key")
     settings = LocalSettings(retries, retry_delay, concurrency)
     return local_commands.retry(state, bucket, site, key, settings, as_json=as_json)
+
+
+backbeat.add_command(simulate)

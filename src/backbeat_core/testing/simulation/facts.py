@@ -1,0 +1,161 @@
+"""What is known of a run so far: every version as it stands, who wrote it, and what has been published."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from backbeat_core.domain import metadata as md
+from backbeat_core.domain.entry import ObjectEntry, decode_entry
+from backbeat_core.domain.info import Backend, ReplicationInfo
+from backbeat_core.domain.status import Status
+from backbeat_core.errors import UndecodableEntry
+from backbeat_core.ports.queue import Record
+
+if TYPE_CHECKING:
+    from backbeat_core.testing.simulation.process import Host
+    from backbeat_core.testing.simulation.world import World
+
+Place = tuple[str, str]
+"""A bucket and the key of a document in it."""
+
+
+class Broken(BaseException):
+    """An invariant does not hold. No handler of what is tried may catch it."""
+
+    def __init__(self, invariant: str, problem: str) -> None:
+        super().__init__(f"{invariant}: {problem}")
+        self.invariant = invariant
+        self.problem = problem
+
+
+@attrs.frozen(slots=False)
+class Version:
+    """A document of a version as it stood."""
+
+    bucket: str
+    key: str
+    metadata: Mapping[str, Any]
+
+    @functools.cached_property
+    def info(self) -> ReplicationInfo:
+        """Its replication information."""
+        return ReplicationInfo.from_document(self.metadata.get("replicationInfo") or {})
+
+    @property
+    def object_key(self) -> str:
+        """The key without the version."""
+        return md.split_key(self.key)[0]
+
+    @property
+    def number(self) -> str:
+        """Which put it comes from."""
+        return str(self.metadata.get("x-amz-meta-number", ""))
+
+    @property
+    def awaits(self) -> bool:
+        """Whether it is or was to be replicated from here."""
+        return self.info.status not in (Status.NONE, Status.REPLICA)
+
+    def completed(self) -> Iterator[Backend]:
+        """Yield the sites that are said to have a copy."""
+        return (backend for backend in self.info.backends if backend.status is Status.COMPLETED)
+
+    def __str__(self) -> str:
+        states = ",".join(f"{each.site}={each.status.value}" for each in self.info.backends)
+        key = self.key.replace("\0", "@")
+        return f"{self.bucket}/{key} gen {self.info.generation} {self.info.status.value} [{states}]"
+
+
+@attrs.frozen
+class Write:
+    """One change of a version. *host* made it; *report* is the status message that it was made for."""
+
+    host: Host
+    place: Place
+    before: Version | None
+    after: Version | None
+    report: ObjectEntry | None
+
+
+class Facts:
+    """The state of the store and its history, kept beside it by reading its log."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.now: dict[Place, Version] = {}
+        self.newest: dict[Place, str] = {}
+        """The newest version that each object ever had, deleted or not."""
+        self._read = 0
+
+    def news(self, host: Host) -> Iterator[Write]:
+        """Yield the changes since the last call, which are *host*'s."""
+        log = self.world.engines.tables.log
+        while self._read < len(log):
+            logged = log[self._read]
+            self._read += 1
+            if logged.collection.startswith("__"):
+                continue
+            place = (logged.collection, logged.key)
+            before = self.now.get(place)
+            after = None
+            if logged.text is None:
+                self.now.pop(place, None)
+            else:
+                after = self.now[place] = Version(*place, json.loads(logged.text))
+                self._note_newest(after)
+            yield Write(host, place, before, after, entry_in_hand(host))
+
+    def newer_ever(self, version: Version) -> bool:
+        """Return whether there ever was a newer version of the same object."""
+        return self.newest[version.bucket, version.object_key] < version.key
+
+    def newer(self, version: Version) -> Iterator[Version]:
+        """Yield the live versions of the same object that are newer than *version*."""
+        prefix = version.object_key + "\0"
+        for (bucket, key), other in self.now.items():
+            if bucket == version.bucket and key.startswith(prefix) and key < version.key:
+                yield other
+
+    def saved_position(self) -> int:
+        """Return how far the feed is read, as the populators have saved it."""
+        node = self.world.engines.ensemble.nodes.get(POSITION_PATH)
+        if node is None:
+            return 0
+        offset = json.loads(node.data).get("offset")
+        return int(offset) if offset is not None else 0
+
+    def _note_newest(self, version: Version) -> None:
+        name = (version.bucket, version.object_key)
+        if "\0" in version.key:
+            self.newest[name] = min(version.key, self.newest.get(name, version.key))
+        else:
+            self.newest.setdefault(name, version.key)
+
+
+POSITION_PATH = "/queue-populator/queue-populator/logState/feed/logOffset"
+
+
+def entry_in_hand(host: Host) -> ObjectEntry | None:
+    """Return the entry that the step being taken works on."""
+    task = host.handling
+    record = getattr(task, "record", None)
+    return None if record is None else decoded(record)
+
+
+def decoded(record: Record) -> ObjectEntry | None:
+    """Return the entry of a record, None where it has none."""
+    return _decoded(record.value)
+
+
+@functools.lru_cache(maxsize=512)
+def _decoded(value: bytes) -> ObjectEntry | None:
+    try:
+        entry = decode_entry(value)
+    except UndecodableEntry:
+        return None
+    return entry if isinstance(entry, ObjectEntry) else None
