@@ -213,7 +213,7 @@ class LocalHost:
             backbeat.add_site(
                 Site(
                     name,
-                    DirectoryLocation(path),
+                    DirectoryLocation(path, create=False),
                     policy=policy,
                     concurrency=self.settings.concurrency,
                     min_mpu_size_mb=None,

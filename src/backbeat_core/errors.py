@@ -146,6 +146,18 @@ class LocationRefused(BackbeatError):
     """A location answered no, and will again: access denied, no such bucket, no space that will come back."""
 
 
+class LocationOccupied(LocationRefused):
+    """
+    The place that a name would take is taken by another object's: `a` and `a/b` in a directory.
+
+    The other one may be about to go, so it is worth trying again.
+    """
+
+    @property
+    def retryable(self) -> bool:
+        return True
+
+
 @attrs.define(auto_exc=True, str=False)
 class HistoryLost(BackbeatError):
     """The change feed no longer reaches back to *position*: an operator must decide where to go on (W-49)."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import socket
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ from backbeat_adapters.bootstrap import Ports, Settings
 from backbeat_adapters.cli.render import say
 from backbeat_adapters.layout import plan
 from backbeat_adapters.local import LocalHost, LocalSettings
-from backbeat_adapters.web.asgi import asgi_app
+from backbeat_adapters.web.asgi import AsgiApp, asgi_app
+from backbeat_adapters.web.server import config
 from backbeat_core.access import Access, AllowList
 from backbeat_core.errors import BackbeatError, InvalidConfiguration
 from backbeat_core.http.api import Api, Report
@@ -128,18 +131,23 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _run(app: Any, listening: socket.socket) -> None:
-    """Answer requests until SIGTERM or SIGINT."""
-    config = uvicorn.Config(
-        app,
-        proxy_headers=False,  # its default lets a peer on loopback choose its own address
-        server_header=False,
-        access_log=False,
-        log_config=None,
-        lifespan="off",
-        timeout_graceful_shutdown=5,
-    )
-    uvicorn.Server(config).run(sockets=[listening])
+def _run(app: AsgiApp, listening: socket.socket) -> None:
+    """
+    Answer requests until SIGTERM or SIGINT.
+
+    The server runs on a thread of its own: on the main one it would end the process by the signal that it was
+    told to end by, and there is still draining to do.
+    """
+    server = uvicorn.Server(config(app))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="api")
+    told = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: told.set())
+    thread.start()
+    while thread.is_alive() and not told.wait(0.2):
+        pass
+    server.should_exit = True
+    thread.join()
 
 
 def _backend(local: LocalHost) -> ApiBackend:

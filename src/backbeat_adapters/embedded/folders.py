@@ -10,10 +10,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from backbeat_core.errors import LocationRefused, LocationUnavailable
+from backbeat_core.errors import LocationOccupied, LocationRefused, LocationUnavailable
 
 AREA: Final = b".backbeat"
 """What is not an object: files on their way in, uploads. It is there only while there are any."""
+SLOTS: Final = tuple(b"%s.%d" % (AREA, n) for n in range(32))
+"""Names in the root that a file has for the moment in which it replaces another."""
+HIDDEN: Final = frozenset({AREA, *SLOTS})
 
 DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 MAX_COMPONENT: Final = 255
@@ -21,14 +24,17 @@ MAX_COMPONENT: Final = 255
 REFUSED: Final = {
     errno.EACCES: "access is denied",
     errno.EPERM: "access is denied",
+    errno.EEXIST: "a file is in its place",
     errno.EROFS: "the file system is read-only",
     errno.ENAMETOOLONG: "the name is too long",
     errno.ELOOP: "there is a symbolic link on the way",
+    errno.EXDEV: "another file system is mounted on the way",
+    errno.EFBIG: "the file system takes no file that large",
+}
+OCCUPIED: Final = {
     errno.ENOTDIR: "a part of its name is an object there, and a directory cannot hold both",
     errno.EISDIR: "there are objects below that name, and a directory cannot hold both",
     errno.ENOTEMPTY: "there are objects below that name, and a directory cannot hold both",
-    errno.EXDEV: "another file system is mounted on the way",
-    errno.EFBIG: "the file system takes no file that large",
 }
 UNAVAILABLE: Final = {
     errno.ENOSPC: "no space is left: free some and try again",
@@ -56,8 +62,8 @@ def components(name: str) -> list[bytes]:
         )
     if any(len(part) > MAX_COMPONENT for part in parts):
         raise LocationRefused(f"{name!r} cannot be stored in a directory: a part of it is over 255 bytes long")
-    if parts[0] == AREA:
-        raise LocationRefused(f"{name!r} cannot be stored: a location keeps files of its own in {AREA.decode()!r}")
+    if parts[0] in HIDDEN:
+        raise LocationRefused(f"{name!r} cannot be stored: a location keeps files of its own under that name")
     return parts
 
 
@@ -74,6 +80,8 @@ def border(root: Path, name: str = "") -> Iterator[None]:
     except OSError as error:
         what = f"{name!r} in {root}" if name else f"location {root}"
         code = error.errno or 0
+        if code in OCCUPIED:
+            raise LocationOccupied(f"{what}: {OCCUPIED[code]}") from error
         if code in REFUSED:
             raise LocationRefused(f"{what}: {REFUSED[code]}") from error
         raise LocationUnavailable(f"{what}: {UNAVAILABLE.get(code, error.strerror)}") from error

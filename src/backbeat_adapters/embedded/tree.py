@@ -15,6 +15,7 @@ from backbeat_core.errors import InvalidConfiguration, LocationUnavailable, NotF
 from backbeat_core.ports.location import Source
 
 CHUNK = 1 << 20
+UNFINISHED = ".backbeat/"
 MAX_KEY_BYTES = 1024
 """S3's limit for a key, in bytes of UTF-8."""
 
@@ -99,7 +100,6 @@ class SourceTree(Source):
             named = [
                 (prefix + e.name + ("/" if e.is_dir(follow_symlinks=False) else ""), e)
                 for e in found
-                if prefix or e.name != ".backbeat"
             ]
         return sorted(named, key=lambda pair: pair[0])
 
@@ -115,6 +115,9 @@ class SourceTree(Source):
     def _directory(self, name: str) -> Iterator[TreeFile | Refused]:
         if not _is_utf8(name):
             yield Refused(name, "is not a UTF-8 name, which an object key must be: rename it")
+            return
+        if name == UNFINISHED:
+            yield Refused(name, "is where a location keeps what is not finished; rename it if it is yours")
             return
         try:
             inner = self._entries(name)
