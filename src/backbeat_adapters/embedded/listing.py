@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from backbeat_adapters.embedded.folders import AREA, DIRECTORY, text
+from backbeat_adapters.embedded.folders import DIRECTORY, HIDDEN, text
 
 
 def objects(folder: int, base: str, prefix: str, after: str) -> Iterator[tuple[str, os.stat_result]]:
@@ -28,9 +28,10 @@ def _keys(folder: int, base: str) -> Iterator[str]:
     with os.scandir(folder) as entries:
         for entry in entries:
             raw = os.fsencode(entry.name)
+            if not base and raw in HIDDEN:
+                continue
             if entry.is_dir(follow_symlinks=False):
-                if base or raw != AREA:
-                    yield base + text(raw) + "/"
+                yield base + text(raw) + "/"
             elif entry.is_file(follow_symlinks=False):
                 yield base + text(raw)
 

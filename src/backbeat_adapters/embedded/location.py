@@ -17,9 +17,9 @@ import attrs
 from backbeat_adapters.embedded.attributes import NOTHING, Beside
 from backbeat_adapters.embedded.folders import DIRECTORY, Way, border, components
 from backbeat_adapters.embedded.listing import objects
-from backbeat_adapters.embedded.staging import ATTEMPTS, Staged, Staging
+from backbeat_adapters.embedded.staging import ATTEMPTS, Staged, Staging, sync_file_system
 from backbeat_adapters.embedded.uploads import Uploads
-from backbeat_core.errors import Corrupted, LocationRefused, NotFound, SourceChanged
+from backbeat_core.errors import Corrupted, LocationRefused, LocationUnavailable, NotFound, SourceChanged
 from backbeat_core.ports.location import (
     Attributes,
     ConditionalDelete,
@@ -39,7 +39,8 @@ class DirectoryLocation(UploadLocation, TaggedLocation, ConditionalDelete):
     A location in the directory *root*.
 
     An object's name is the path of its file. The file's modification time is that of its arrival. With
-    *durable* a write returns when a power loss cannot take it back any more; without, the system decides.
+    *durable* a write returns when a power loss cannot take it back any more; without, call `flush` before
+    anybody is told that it is there.
     """
 
     def __init__(self, root: str | os.PathLike[str], *, durable: bool = True, create: bool = True) -> None:
@@ -48,17 +49,17 @@ class DirectoryLocation(UploadLocation, TaggedLocation, ConditionalDelete):
         self._staging = Staging(self.root)
         self._beside = Beside(self.root)
         self._uploads = Uploads(self.root)
-        with border(self.root):
-            if create:
+        if create:
+            with border(self.root):
                 self.root.mkdir(parents=True, exist_ok=True)
+        # A directory that is away may come back; every call says so until then.
+        with contextlib.suppress(LocationRefused, LocationUnavailable), border(self.root):
             self._staging.sweep()
 
     def write(
         self, name: str, body: Iterable[bytes], *, size: int, md5: str, attributes: Attributes
     ) -> Stored:
-        parts = components(name)
-        self._check_place(name, parts)
-        return self._store(name, parts, body, size, md5, attributes)
+        return self._store(name, body, size, md5, attributes)
 
     def read(self, name: str, *, start: int = 0, end: int | None = None, version: str = "") -> Iterator[bytes]:
         with self._open(name, version) as descriptor:
@@ -90,13 +91,17 @@ class DirectoryLocation(UploadLocation, TaggedLocation, ConditionalDelete):
             found = objects(way.folder, "", prefix, after)
             return [_stored(name, status) for name, status in itertools.islice(found, max(limit, 0))]
 
+    def flush(self) -> None:
+        """Return when all that was written so far is durable: one wait for many small objects."""
+        with border(self.root), Way(self.root) as way:
+            sync_file_system(way.folder)
+
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self._staging.sweep()
 
     def begin(self, name: str, *, attributes: Attributes) -> str:
-        self._check_place(name, components(name))
-        with border(self.root, name):
+        with self._way(name, components(name)), border(self.root, name):
             return self._uploads.begin(name, attributes)
 
     def write_part(
@@ -116,7 +121,7 @@ class DirectoryLocation(UploadLocation, TaggedLocation, ConditionalDelete):
             attributes = self._uploads.attributes(name, upload)
             body = self._uploads.read(name, upload, parts, CHUNK)
             size = sum(part.size for part in parts)
-            stored = self._store(name, components(name), body, size, "", attributes)
+            stored = self._store(name, body, size, "", attributes)
             self._uploads.remove(name, upload)
         return stored
 
@@ -139,30 +144,30 @@ class DirectoryLocation(UploadLocation, TaggedLocation, ConditionalDelete):
     def delete_unmodified(self, name: str, *, since_ms: int) -> bool:
         return self._remove(name, since_ms)
 
-    def _check_place(self, name: str, parts: Sequence[bytes]) -> None:
+    @contextlib.contextmanager
+    def _way(self, name: str, parts: Sequence[bytes]) -> Iterator[Way]:
         # Before a byte is read of the body: what would be refused in the end is refused at once.
-        with border(self.root, name), Way(self.root, parts[:-1]) as way:
-            if not way.left and _is_full_directory(parts[-1], way.folder):
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with border(self.root, name):
+            way = Way(self.root, parts[:-1])
+        with way:
+            if not way.left:
+                with border(self.root, name):
+                    _refuse_full_directory(parts[-1], way.folder)
+            yield way
 
     def _store(
-        self,
-        name: str,
-        parts: Sequence[bytes],
-        body: Iterable[bytes],
-        size: int,
-        md5: str,
-        attributes: Attributes,
+        self, name: str, body: Iterable[bytes], size: int, md5: str, attributes: Attributes
     ) -> Stored:
-        with self._staged(name) as staged:
+        parts = components(name)
+        with self._way(name, parts) as way, self._staged(name) as staged:
             digest = self._receive(name, staged, body, size, md5)
             with border(self.root, name):
                 if attributes != NOTHING:
                     self._beside.save(name, staged.descriptor, attributes)
                 if self._durable:
                     os.fsync(staged.descriptor)
-                self._place(staged, parts)
-                self._beside.keep_only(name, staged.descriptor)
+                if self._place(staged, parts, way):
+                    self._beside.keep_only(name, staged.descriptor)
                 stored = _stored(name, os.fstat(staged.descriptor))
         return attrs.evolve(stored, md5=digest, attributes=attributes)
 
@@ -193,23 +198,28 @@ class DirectoryLocation(UploadLocation, TaggedLocation, ConditionalDelete):
             raise Corrupted(f"the bytes that arrived for {name!r} have the MD5 {digest.hexdigest()}, not {md5}")
         return digest.hexdigest()
 
-    def _place(self, staged: Staged, parts: Sequence[bytes]) -> None:
+    def _place(self, staged: Staged, parts: Sequence[bytes], way: Way) -> bool:
+        with contextlib.suppress(FileNotFoundError):
+            return self._place_at(staged, parts[-1], way)
+        # A directory that was empty has been tidied away under us by a delete: go again.
         for _ in range(ATTEMPTS):
-            with Way(self.root, parts[:-1]) as way:
-                before = len(way.parts) - len(way.left)
-                try:
-                    way.make(durable=self._durable)
-                    staged.place(parts[-1], way.folder)
-                except FileNotFoundError:
-                    # A directory that was empty has been tidied away under us by a delete.
-                    continue
-                except OSError:
-                    way.prune(keep=before)
-                    raise
-                if self._durable:
-                    os.fsync(way.folder)
-                return
+            with Way(self.root, parts[:-1]) as again, contextlib.suppress(FileNotFoundError):
+                return self._place_at(staged, parts[-1], again)
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    def _place_at(self, staged: Staged, part: bytes, way: Way) -> bool:
+        before = len(way.parts) - len(way.left)
+        try:
+            way.make(durable=self._durable)
+            replaced = staged.place(part, way.folder)
+        except FileNotFoundError:
+            raise
+        except OSError:
+            way.prune(keep=before)
+            raise
+        if self._durable:
+            os.fsync(way.folder)
+        return replaced
 
     @contextlib.contextmanager
     def _open(self, name: str, version: str) -> Iterator[int]:
@@ -266,13 +276,14 @@ class DirectoryLocation(UploadLocation, TaggedLocation, ConditionalDelete):
         return True
 
 
-def _is_full_directory(name: bytes, folder: int) -> bool:
+def _refuse_full_directory(name: bytes, folder: int) -> None:
     try:
         descriptor = os.open(name, DIRECTORY, dir_fd=folder)
     except (FileNotFoundError, NotADirectoryError):
-        return False
+        return
     try:
-        return bool(os.listdir(descriptor))
+        if os.listdir(descriptor):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     finally:
         os.close(descriptor)
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import fcntl
+import itertools
 import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
-from backbeat_adapters.embedded.folders import AREA, Way
+from backbeat_adapters.embedded.folders import AREA, SLOTS, Way
 
 T = TypeVar("T")
 
@@ -26,8 +28,8 @@ class Staging:
     Where a location writes before anybody sees it.
 
     Where the file system can, a file has no name at all until it gets its own, so that a process that is
-    killed leaves nothing. Elsewhere, and to replace a file, it has a name in the hidden area for a while, and
-    a lock that tells a living writer's from a dead one's.
+    killed leaves nothing. Elsewhere it has one in the hidden area; and for the moment in which it replaces
+    another, one of a few hidden names in the root. A lock tells a living writer's file from a dead one's.
     """
 
     def __init__(self, root: Path, *, unnamed: bool = True) -> None:
@@ -50,6 +52,9 @@ class Staging:
                 for name in os.listdir(way.folder):
                     _remove_stale(os.fsencode(name), way.folder)
         tidy(self._root, [INCOMING])
+        with Way(self._root) as way:
+            for slot in SLOTS:
+                _remove_stale(slot, way.folder)
 
     def _create(self) -> Staged:
         if self._unnamed:
@@ -77,24 +82,20 @@ class Staged:
         self._name = name
         self.descriptor = descriptor
 
-    def place(self, name: bytes, folder: int) -> None:
-        """Give the file its name in the directory *folder*, over whatever file stands there."""
-        if not self._name:
-            try:
-                self._link(name, folder)
-            except FileExistsError:
-                self._give_temporary_name()
-            else:
-                return
-        with Way(self._root, [AREA, INCOMING]) as way:
-            try:
-                os.rename(self._name, name, src_dir_fd=way.folder, dst_dir_fd=folder)
-            except IsADirectoryError:
-                # A directory that is empty is nobody's object: it is what a broken write left.
-                os.rmdir(name, dir_fd=folder)
-                os.rename(self._name, name, src_dir_fd=way.folder, dst_dir_fd=folder)
-        self._name = b""
-        tidy(self._root, [INCOMING])
+    def place(self, name: bytes, folder: int) -> bool:
+        """Give the file its name in *folder*; return whether it replaced what stood there."""
+        if self._name:
+            with Way(self._root, [AREA, INCOMING]) as way:
+                _rename(self._name, way.folder, name, folder)
+            self._name = b""
+            tidy(self._root, [INCOMING])
+            return True
+        try:
+            self._link(name, folder)
+        except FileExistsError:
+            self._replace(name, folder)
+            return True
+        return False
 
     def discard(self) -> None:
         """Close the file; without a place it is gone."""
@@ -104,11 +105,23 @@ class Staged:
                 os.unlink(self._name, dir_fd=way.folder)
             tidy(self._root, [INCOMING])
 
-    def _give_temporary_name(self) -> None:
+    def _replace(self, name: bytes, folder: int) -> None:
+        # A link cannot replace, and a rename needs a name to start from.
         _lock(self.descriptor)
-        name = secrets.token_hex(16).encode()
-        in_area(self._root, [INCOMING], lambda folder: self._link(name, folder))
-        self._name = name
+        with Way(self._root) as way:
+            slot = self._take_slot(way.folder)
+            try:
+                _rename(slot, way.folder, name, folder)
+            except BaseException:
+                os.unlink(slot, dir_fd=way.folder)
+                raise
+
+    def _take_slot(self, root: int) -> bytes:
+        for slot in itertools.islice(itertools.cycle(SLOTS), self.descriptor, ATTEMPTS * len(SLOTS)):
+            with contextlib.suppress(FileExistsError):
+                self._link(slot, root)
+                return slot
+        raise BlockingIOError(errno.EAGAIN, "too many files are being replaced at once")
 
     def _link(self, name: bytes, folder: int) -> None:
         source = b"/proc/self/fd/%d" % self.descriptor
@@ -131,13 +144,37 @@ def tidy(root: Path, parts: Sequence[bytes]) -> None:
         way.prune()
 
 
+def sync_file_system(descriptor: int) -> None:
+    """Write out the file system that *descriptor* is on; where one alone cannot be, all of them."""
+    try:
+        done = ctypes.CDLL(None, use_errno=True).syncfs(descriptor)
+    except (OSError, AttributeError):
+        os.sync()
+        return
+    if done != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+def _rename(source: bytes, source_folder: int, name: bytes, folder: int) -> None:
+    try:
+        os.rename(source, name, src_dir_fd=source_folder, dst_dir_fd=folder)
+    except IsADirectoryError:
+        # A directory that is empty is nobody's object: it is what a broken write left.
+        os.rmdir(name, dir_fd=folder)
+        os.rename(source, name, src_dir_fd=source_folder, dst_dir_fd=folder)
+
+
 def _lock(descriptor: int) -> None:
     with contextlib.suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _remove_stale(name: bytes, folder: int) -> None:
-    descriptor = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except OSError:
+        return
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.unlink(name, dir_fd=folder)
