@@ -47,8 +47,14 @@ def test_every_message_is_read_back(kind: type[Message], data: st.DataObject, un
     message = data.draw(messages(kind))
 
     assert message == kind.decode(message.encode())
-    # Newer writers say more (queue-and-wire 3.2.13, NEW).
-    assert message == kind.decode(wire.encode({**unknown, "v": 1, **message.to_document()}))
+    # Newer writers say more (queue-and-wire 3.2.13, NEW); only some types pass it on.
+    more = {**unknown, "v": 1, **message.to_document()}
+    again = kind.decode(wire.encode(more))
+    assert more == again.to_document() if keeps_others(kind) else message == again
+
+
+def keeps_others(kind: type[Message]) -> bool:
+    return any(field.metadata["name"] is None for field in attrs.fields(kind))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", TYPES)

@@ -100,5 +100,13 @@ def test_what_is_unknown_about_a_notification_is_null() -> None:
     )
 
 
+def test_what_a_cold_location_says_beyond_our_knowledge_is_passed_on() -> None:
+    text = b'{"op":"archive","bucketName":"b","objectKey":"k","archiveInfo":{"id":1},"shelf":[3]}'
+    status = messages.ColdStatus.decode(text)
+
+    assert (messages.ColdOperation.ARCHIVE, {"shelf": [3]}) == (status.operation, status.others)
+    assert text == status.encode()
+
+
 def test_a_canary_is_skipped_by_whoever_reads_it() -> None:
     assert decode_entry(messages.CANARY) == Skip("canary")

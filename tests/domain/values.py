@@ -105,7 +105,11 @@ def messages(kind: type[Message]) -> st.SearchStrategy[Message]:
     """Return a strategy for messages of a type, each attribute of its declared kind."""
     fields: Any = attrs.fields(kind)  # type: ignore[arg-type]  # every message is an attrs class
     given = {}
+    known = {field.metadata["name"] for field in fields}
     for field in fields:
+        if field.metadata["name"] is None:
+            given[field.name] = documents.map(lambda unknown: {n: v for n, v in unknown.items() if n not in known})
+            continue
         declared = field.metadata["kind"]
         values = _OF_KIND[declared] if isinstance(declared, Kind) else st.sampled_from(declared)
         given[field.name] = values if field.default is attrs.NOTHING else st.none() | values

@@ -46,6 +46,11 @@ def field(
     return attrs.field(default=default, metadata={"name": name, "kind": kind, "null": null})
 
 
+def others() -> Any:
+    """Declare the attribute, of its class the last, that keeps all members that no other declares."""
+    return attrs.field(factory=dict, hash=False, metadata={"name": None, "kind": Kind.OBJECT, "null": False})
+
+
 class Message:
     """A message that is a JSON object: attributes declared with `field`, written in that order."""
 
@@ -57,7 +62,9 @@ class Message:
         document = {}
         for each in fields:
             value = getattr(self, each.name)
-            if value is not None or each.metadata["null"]:
+            if each.metadata["name"] is None:
+                document.update(value)
+            elif value is not None or each.metadata["null"]:
                 document[each.metadata["name"]] = value
         return document
 
@@ -67,9 +74,9 @@ class Message:
 
     @classmethod
     def from_document(cls, document: Document) -> Self:
-        """Return the message that *document* is; unknown members are ignored. Raises ValueError."""
+        """Return the message that *document* is; unknown members are ignored or kept. Raises ValueError."""
         fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(cls)  # type: ignore[arg-type]  # as above
-        return cls(**{each.name: _read(each, document) for each in fields})
+        return cls(**{each.name: _read(each, document, fields) for each in fields})
 
     @classmethod
     def decode(cls, value: bytes, *, topic: str = "", partition: int = -1, offset: int = -1) -> Self:
@@ -103,15 +110,18 @@ def checked(value: Json, kind: Kind, name: str) -> Json:
     return value
 
 
-def _read(attribute: attrs.Attribute[Any], document: Document) -> Json:
+def _read(attribute: attrs.Attribute[Any], document: Document, fields: tuple[attrs.Attribute[Any], ...]) -> Json:
     name = attribute.metadata["name"]
+    if name is None:
+        known = {each.metadata["name"] for each in fields}
+        return {other: value for other, value in document.items() if other not in known}
     value = document.get(name)
     if value is not None:
         kind = attribute.metadata["kind"]
         return checked(value, kind, name) if isinstance(kind, Kind) else _chosen(value, kind, name)
     if attribute.default is attrs.NOTHING:
         raise ValueError(f"missing {name}")
-    return attribute.default
+    return None
 
 
 def _chosen(value: Json, choices: type[enum.StrEnum], name: str) -> enum.StrEnum:

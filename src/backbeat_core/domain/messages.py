@@ -9,7 +9,7 @@ from typing import Final
 import attrs
 
 from backbeat_core.domain import wire
-from backbeat_core.domain.codec import Kind, Message, field
+from backbeat_core.domain.codec import Kind, Message, field, others
 from backbeat_core.domain.entry import ObjectEntry
 from backbeat_core.domain.keys import FailedVersion, RedisKeys, hour_start
 
@@ -84,9 +84,7 @@ class FailureRecord(Message):
     score: int = field("score", Kind.INTEGER, required=True)
 
     @classmethod
-    def of(
-        cls, entry: ObjectEntry, site: str, now_ms: int, *, keys: RedisKeys | None = None
-    ) -> FailureRecord:
+    def of(cls, entry: ObjectEntry, site: str, now_ms: int, *, keys: RedisKeys | None = None) -> FailureRecord:
         """Return the record that *entry*'s version has failed for *site* at *now_ms*."""
         failed = FailedVersion(entry.bucket, entry.object_key, entry.encoded_version_id or "")
         names = RedisKeys() if keys is None else keys
@@ -160,6 +158,36 @@ class ColdGarbage(Message):
     request_id: str | None = field("requestId")
     transition_time: str | None = field("transitionTime")
     account_id: str | None = field("accountId")
+
+
+class ColdOperation(enum.StrEnum):
+    """What a cold location has done."""
+
+    ARCHIVE = "archive"
+    RESTORE = "restore"
+    DELETE = "delete"
+
+
+@attrs.frozen(kw_only=True)
+class ColdStatus(Message):
+    """
+    Hear from a cold location what it has done (queue-and-wire 3.2.10).
+
+    *others* are members that this library does not know; they are passed on.
+    """
+
+    operation: ColdOperation = field("op", ColdOperation, required=True)
+    bucket_name: str = field("bucketName", required=True)
+    object_key: str = field("objectKey", required=True)
+    object_version: str | None = field("objectVersion")
+    account_id: str | None = field("accountId")
+    archive_info: object = field("archiveInfo", Kind.OBJECT)
+    request_id: str | None = field("requestId")
+    original_message: object = field("originalMessage", Kind.OBJECT)
+    reason: str | None = field("reason")
+    date: str | None = field("date")
+    etag: str | None = field("eTag")
+    others: Mapping[str, object] = others()
 
 
 @attrs.frozen(kw_only=True)
