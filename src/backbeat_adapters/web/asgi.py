@@ -71,6 +71,11 @@ class AsgiApp:
             if response is not None:
                 await _send(response, send, with_body=scope["method"] != "HEAD")
 
+    def unreadable(self, peer: str, method: str = "GET") -> Response:
+        """Return the answer to what *peer* sent and no server could read; '' for a *method* that is none."""
+        refused = refuse(self.api, Request(method, "/_/", peer=peer))
+        return refused or error_response(CATALOGUE["BadRequest"], "the request cannot be read")
+
     def close(self) -> None:
         """End the threads, without waiting for what they still do. Twice is once."""
         self._threads.close()
