@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from backbeat_adapters.cli import local_commands
+from backbeat_adapters.cli import local_commands, remote
 from backbeat_adapters.cli.render import say
 from backbeat_adapters.cli.simulate import simulate
 from backbeat_adapters.local import LocalSettings, default_state
@@ -174,6 +174,7 @@ def head(bucket: str, key: str, state: Path, version_id: str, raw: bool, as_json
 @click.option("--key", help="Only this object.")
 @BUCKET
 @STATE
+@click.option("--url", help="Let the Backbeat at this URL do it.  [default: one that uses the state, if any]")
 @RETRIES
 @RETRY_DELAY
 @CONCURRENCY
@@ -184,6 +185,7 @@ def retry(
     key: str | None,
     bucket: str | None,
     state: Path,
+    url: str | None,
     retries: int,
     retry_delay: int,
     concurrency: int,
@@ -191,12 +193,19 @@ def retry(
 ) -> int:
     """Replicate again what has FAILED, and stop when it is at rest.
 
-    Name what to retry: --all, or a --site, or a --key.
+    While `backbeat serve` runs on the same state, or with --url, it is the server that does it. Name what to
+    retry: --all, or a --site, or a --key.
     """
     if not everything and site is None and key is None:
         raise click.UsageError("say what to retry: --all, or a --site, or a --key")
+    url = url or local_commands.api_of(state)
+    if url is not None:
+        return remote.retry_remote(url, site, key, bucket, as_json=as_json)
     settings = LocalSettings(retries, retry_delay, concurrency)
     return local_commands.retry(state, bucket, site, key, settings, as_json=as_json)
+
+
+remote.add_to(backbeat)
 
 
 backbeat.add_command(simulate)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
@@ -20,6 +22,7 @@ from backbeat_core.domain.info import ReplicationInfo
 from backbeat_core.errors import InvalidInput, NotFound
 from backbeat_core.services.retry_failed import FailedOperations, RetryRequest
 
+API_FILE = "serve.json"
 SHOWN = 20
 """How many refusals and failures are written out one by one."""
 
@@ -122,6 +125,24 @@ def headers_of(metadata: Mapping[str, Any], *, raw: bool = False) -> dict[str, s
     info = ReplicationInfo.from_document(metadata.get("replicationInfo") or {})
     shown = head_headers(info)
     return headers | (shown if raw else {name.removeprefix(METADATA_PREFIX): shown[name] for name in shown})
+
+
+def api_of(state: Path) -> str | None:
+    """Return the URL of the `backbeat serve` that runs on *state*, None if there is none."""
+    try:
+        document = json.loads((state / API_FILE).read_text())
+        os.kill(int(document["process"]), 0)
+        return str(document["url"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def tell_api(state: Path, port: int) -> None:
+    """Leave word in *state* of where its API is, for `api_of`."""
+    document = {"process": os.getpid(), "url": f"http://127.0.0.1:{port}"}
+    aside = state / f"{API_FILE}.{os.getpid()}"
+    aside.write_text(json.dumps(document))
+    aside.replace(state / API_FILE)
 
 
 def _check_state(state: Path) -> None:

@@ -16,6 +16,7 @@ import uvicorn
 
 from backbeat_adapters.api import ApiBackend
 from backbeat_adapters.bootstrap import Ports, Settings
+from backbeat_adapters.cli.local_commands import API_FILE, tell_api
 from backbeat_adapters.cli.render import say
 from backbeat_adapters.layout import plan
 from backbeat_adapters.local import LocalHost, LocalSettings
@@ -60,7 +61,9 @@ class ServerSettings:
             raise InvalidConfiguration(f"configuration {str(path)!r}: server must be an object")
         port = server.get("port", 8900)
         if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port <= 65535:
-            raise InvalidConfiguration(f"configuration {str(path)!r}: server.port must be 0 to 65535, not {port!r}")
+            raise InvalidConfiguration(
+                f"configuration {str(path)!r}: server.port must be 0 to 65535, not {port!r}"
+            )
         health = server.get("healthChecks", {})
         allowed = health.get("allowFrom", []) if isinstance(health, dict) else None
         if not isinstance(allowed, list) or not all(isinstance(each, str) for each in allowed):
@@ -106,12 +109,14 @@ def serve(options: ServeOptions, settings: LocalSettings) -> int:
         _add_jobs(local, options.interval_ms)
         backend = _backend(local)
         app = asgi_app(Api(backend, access, Guard(), _report))
-        where = listening.getsockname()
+        bound = listening.getsockname()[1]
+        tell_api(options.state, bound)
         say(
-            f"backbeat: listening on port {where[1]}; buckets: {', '.join(local.layouts) or 'none'}; "
+            f"backbeat: listening on port {bound}; buckets: {', '.join(local.layouts) or 'none'}; "
             f"locations: {', '.join(local.locations) or 'none'}; state: {options.state}"
         )
         _run(app, listening)
+        (options.state / API_FILE).unlink(missing_ok=True)
         drained = local.stop()
     if not drained:
         say("backbeat: some objects were still being copied; the next start does them again")
