@@ -25,6 +25,7 @@ from backbeat_core.queueing.outcome import Context, Done, Outcome
 from backbeat_core.services.collect_garbage import GarbageCollector
 from backbeat_core.services.count_metrics import MetricsReader
 from backbeat_core.services.populate import PopulateSettings, Populator
+from backbeat_core.services.record_attempts import AttemptRecorder
 from backbeat_core.services.record_failures import FailureRecorder
 from backbeat_core.services.record_metrics import MetricsRecorder
 from backbeat_core.services.replicate import ReplicateSettings, Replicator
@@ -172,8 +173,11 @@ class Backbeat:
             chance=self.chance,
         )
 
+        attempts = AttemptRecorder(self.ports.cache, self.ports.clock, site.name, self.settings.keys)
+
         def handle(record: Record, context: Context) -> Outcome:
             outcome = replicator(record, context)
+            attempts.finished(record, outcome, context.retries + context.deliveries)
             if isinstance(outcome, Done):
                 if isinstance(outcome.result, Replicated):
                     self.watcher.replicated(outcome.result)
@@ -209,11 +213,18 @@ class Backbeat:
                 self.watcher.written(outcome)
             return outcome
 
-        handling = Handling(self.settings.status_policy, self.chance)
+        handle = Handling(self.settings.status_policy, self.chance).wrap(update)
+        attempts = AttemptRecorder(self.ports.cache, self.ports.clock, None, self.settings.keys)
+
+        def noted(record: Record, context: Context) -> Outcome:
+            outcome = handle(record, context)
+            attempts.finished(record, outcome, context.retries + context.deliveries)
+            return outcome
+
         self._add(
             topics.status,
             self.settings.groups.status,
-            handling.wrap(update),
+            noted,
             concurrency=self.settings.status_concurrency,
         )
 

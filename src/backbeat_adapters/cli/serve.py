@@ -23,10 +23,12 @@ from backbeat_adapters.local import LocalHost, LocalSettings
 from backbeat_adapters.web.asgi import AsgiApp, asgi_app
 from backbeat_adapters.web.server import config
 from backbeat_core.access import Access, AllowList
+from backbeat_core.domain.configuration import ReplicationConfiguration
 from backbeat_core.errors import BackbeatError, InvalidConfiguration
 from backbeat_core.http.api import Api, Report
 from backbeat_core.http.browser import Guard
 from backbeat_core.http.routing import Sites
+from backbeat_core.services.explain import Explain, ExplainSettings
 from backbeat_core.services.follow_pauses import FollowSettings, PauseController
 
 _log = logging.getLogger("backbeat.serve")
@@ -163,7 +165,22 @@ def _backend(local: LocalHost) -> ApiBackend:
         names = tuple(local.locations)
         return Sites(crr=names, lifecycle=names)
 
-    return ApiBackend(ports, Settings(), sites, local.read_source, in_sync=1)
+    def configuration(bucket: str) -> ReplicationConfiguration | None:
+        layout = local.layouts.get(bucket)
+        return None if layout is None else layout.configuration
+
+    settings = Settings()
+    groups = settings.groups
+    explain = Explain(
+        engine.cache,
+        engine.queue,
+        engine.coordinator,
+        local.clock,
+        local.read_source,
+        configuration,
+        ExplainSettings(status_group=groups.status, group=f"{groups.replication}-{{}}".format),
+    )
+    return ApiBackend(ports, settings, sites, local.read_source, explain, in_sync=1)
 
 
 def _add_jobs(local: LocalHost, interval_ms: int) -> None:
