@@ -177,7 +177,7 @@ class Backbeat:
 
         def handle(record: Record, context: Context) -> Outcome:
             outcome = replicator(record, context)
-            attempts.finished(record, outcome, context.retries + context.deliveries)
+            attempts.finished(record, outcome, context.deliveries)
             if isinstance(outcome, Done):
                 if isinstance(outcome.result, Replicated):
                     self.watcher.replicated(outcome.result)
@@ -218,7 +218,7 @@ class Backbeat:
 
         def noted(record: Record, context: Context) -> Outcome:
             outcome = handle(record, context)
-            attempts.finished(record, outcome, context.retries + context.deliveries)
+            attempts.finished(record, outcome, context.deliveries)
             return outcome
 
         self._add(

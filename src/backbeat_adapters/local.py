@@ -20,12 +20,16 @@ from backbeat_adapters.layout import LOCATION_TYPE, Layout
 from backbeat_adapters.progress import Board, Tally, add
 from backbeat_adapters.scan import Scanned, Scanner
 from backbeat_core.domain import metadata as md
+from backbeat_core.domain import version_id as version_ids
+from backbeat_core.domain.attempts import Attempt, attempts_key
 from backbeat_core.domain.configuration import LocationConstraint
 from backbeat_core.domain.entry import ObjectEntry
 from backbeat_core.domain.info import ReplicationInfo
+from backbeat_core.domain.keys import FailedVersion, RedisKeys
 from backbeat_core.domain.outcome import Replicated, ReplicationFailed, StatusWritten
 from backbeat_core.domain.status import Status
 from backbeat_core.errors import Conflict, InvalidConfiguration, LocationUnavailable, NotFound
+from backbeat_core.ports.cache import Range
 from backbeat_core.ports.location import Source
 from backbeat_core.ports.store import ABSENT, Document
 from backbeat_core.queueing.backoff import Backoff, RetryPolicy
@@ -33,6 +37,8 @@ from backbeat_core.services.write_object import BucketSettings, ObjectWriter
 
 BUCKETS = "/backbeat/local/buckets"
 PAGE = 500
+EXPLAINED = 100
+"""How many failures of earlier runs are told with their reasons."""
 LARGE_OBJECT = 8_000_000
 """Bytes from which on the progress of a single object is counted."""
 
@@ -321,11 +327,22 @@ class LocalHost:
         for document in self.newest_versions(bucket):
             for backend in _info(document).backends:
                 if backend.status is Status.FAILED and backend.site in self.layouts[bucket].locations:
-                    error = errors.get((bucket, document.key, backend.site), "")
-                    found.append(Failure(bucket, md.split_key(document.key)[0], backend.site, error))
+                    error = errors.get((bucket, document.key, backend.site))
+                    if error is None and len(found) < EXPLAINED:
+                        error = self._last_error(entry_of(bucket, document), backend.site)
+                    found.append(Failure(bucket, md.split_key(document.key)[0], backend.site, error or ""))
                     if len(found) >= limit:
                         return found
         return found
+
+    def _last_error(self, entry: ObjectEntry, site: str) -> str:
+        """Return why *site* has failed a version, as an earlier run has kept it."""
+        version = FailedVersion(entry.bucket, entry.object_key, entry.encoded_version_id or "")
+        key = attempts_key(RedisKeys(), site, version)
+        (kept,) = self.engine.cache.read([Range(key, limit=1, descending=True)])
+        if not isinstance(kept, tuple) or not kept:
+            return ""
+        return Attempt.decode(kept[0][0].encode()).reason or ""
 
     def newest_versions(self, bucket: str) -> Iterator[Document]:
         """Yield the newest version of each key, in order."""
@@ -340,9 +357,7 @@ class LocalHost:
 
     def read_source(self, bucket: str, key: str, version: str) -> Mapping[str, Any] | None:
         """Return the metadata of a version by its encoded id, of the newest for '', None if there is none."""
-        from backbeat_core.domain import version_id
-
-        internal = version_id.decode(version) if version else None
+        internal = version_ids.decode(version) if version else None
         if internal is None:
             document = self.writer(bucket).current(key) if bucket in self.layouts else None
         else:
