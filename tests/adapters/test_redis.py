@@ -236,3 +236,18 @@ def test_settings_do_not_show_their_secrets() -> None:
     shown = repr(RedisSettings(password="secret-1", sentinel_password="secret-2"))
 
     assert "secret" not in shown.replace("sentinel_password", "")
+
+
+def test_a_counter_that_somebody_else_has_made_something_else_counts_nothing() -> None:
+    """http-api 4.4: one bad key does not take the answer about all the others with it."""
+    address = servers.address("redis")
+    host, _, port = address.rpartition(":")
+    names = [fresh(kind) for kind in ("text", "set", "empty", "number")]
+    client = redis.Redis(host, int(port))
+    client.set(names[0], "many")
+    client.zadd(names[1], {"member": 1})
+    client.set(names[2], "")
+    client.set(names[3], "-7")
+    cache = quick(address)
+
+    assert [0, 0, 0, -7] == cache.read([Count(name) for name in names])
