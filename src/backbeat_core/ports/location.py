@@ -62,11 +62,16 @@ class Stored:
 
 @attrs.frozen
 class Part:
-    """One written part of an upload. *number* counts from 1; *etag* is what `complete` needs of it."""
+    """
+    One written part of an upload. *number* counts from 1; *etag* is what `complete` needs of it.
+
+    *md5* is that of the bytes that have arrived, hexadecimal, '' where the location does not tell it.
+    """
 
     number: int
     etag: str
     size: int
+    md5: str = ""
 
 
 class Source(abc.ABC):

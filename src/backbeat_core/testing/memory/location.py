@@ -126,7 +126,8 @@ class MemoryLocation(UploadLocation, TaggedLocation, ConditionalDelete):
         self._check()
         found = self._upload(name, upload)
         arrived = _arrived(body, size, md5)
-        part = Part(number, hashlib.md5(arrived, usedforsecurity=False).hexdigest(), size)
+        digest = hashlib.md5(arrived, usedforsecurity=False).hexdigest()
+        part = Part(number, digest, size, digest)
         with self.lock:
             found.parts[number] = (part, arrived)
         return part

@@ -1,4 +1,4 @@
-"""What the targets have: whether a site that says COMPLETED tells the truth."""
+"""What the targets have: whether a site that says COMPLETED tells the truth, and whether users can read."""
 
 from __future__ import annotations
 
@@ -38,8 +38,39 @@ def false_copy(world: World, version: Version, backend: Backend) -> str | None:
     if not site.versioned:
         # It keeps one version of each object: only of the newest can be said what stands there.
         return None if superseded else _differs(world, version, site, stored[-1] if stored else None)
-    named = [each for each in stored if each is not None and each.stored.version == backend.data_store_version_id]
-    return _differs(world, version, site, named[0] if named else None)
+    return _differs(world, version, site, _copy_of(stored, backend.data_store_version_id))
+
+
+def unreadable(world: World, version: Version) -> str | None:
+    """Return why a user who asks for *version* does not get its bytes, from the source or a target (INV-22)."""
+    content = world.checks.content_of(version)
+    if _at_source(world, version) == content:
+        return None
+    if "archive" in version.metadata:
+        return None
+    for backend in version.info.backends:
+        site = site_of(world, backend.site)
+        if site is None:
+            continue
+        stored = world.engines.locations[site.name].objects.get(name_at_target(version), [])
+        found = _copy_of(stored, backend.data_store_version_id) if site.versioned else (stored or [None])[-1]
+        if found is not None and found.body == content:
+            return None
+    return f"{version} has its bytes nowhere"
+
+
+def _at_source(world: World, version: Version) -> bytes | None:
+    body = b""
+    for piece in md.locations(version.metadata):
+        stored = world.engines.locations[str(piece["dataStoreName"])].objects.get(str(piece["key"]))
+        if not stored or stored[-1] is None:
+            return None
+        body += stored[-1].body
+    return body
+
+
+def _copy_of(stored: list[_Object | None], version_id: str) -> _Object | None:
+    return next((each for each in stored if each is not None and each.stored.version == version_id), None)
 
 
 def _differs(world: World, version: Version, site: Site, found: _Object | None) -> str | None:
@@ -49,7 +80,7 @@ def _differs(world: World, version: Version, site: Site, found: _Object | None) 
         return f"{site.name} has {found.body!r}"
     if not site.cloud:
         return None
-    tags = {str(name): str(value) for name, value in md.tags(version.metadata).items()}
+    tags = {str(name): str(value) for name, value in world.checks.facts.tags[version.place].items()}
     if dict(found.stored.attributes.tags) != tags:
         return f"{site.name} has the tags {dict(found.stored.attributes.tags)}, not {tags}"
     number = found.stored.attributes.user_metadata.get("number")

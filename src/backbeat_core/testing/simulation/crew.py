@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
+import attrs
+
+from backbeat_core.ports.queue import Record
 from backbeat_core.queueing.backoff import Backoff
 from backbeat_core.queueing.gate import Gate
 from backbeat_core.queueing.outcome import Crashed, Outcome
@@ -18,6 +21,14 @@ IDLE_MS = 5_000
 """How long a poller sleeps at the most; far less than a session."""
 
 COMMIT_MS = 2_000
+
+
+@attrs.frozen
+class Handled:
+    """What a step works on, and since when."""
+
+    record: Record
+    began_at: int
 
 
 class Crew:
@@ -39,6 +50,8 @@ class Crew:
         self.group = group
         self.gate = Gate()
         self.running: list[Task] = []
+        self.started: dict[tuple[int, int, Hashable], int] = {}
+        """The last offset that was begun, by partition, assignment and key."""
         self.worker = Worker(
             FaultyQueue(host),
             topic,
@@ -87,7 +100,7 @@ class Crew:
         host, engines = self.host, self.host.engines
         record = task.record
         engines.onlooker.started(self, task)
-        outer, host.handling = host.handling, task
+        outer, host.handling = host.handling, Handled(record, engines.scheduler.now_ms)
         self.running.append(task)
         try:
             outcome = self._outcome(task)

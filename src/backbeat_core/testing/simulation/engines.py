@@ -34,8 +34,8 @@ class Onlooker:
     def wrote(self, host: Host) -> None:
         """*host* has changed the store."""
 
-    def published(self, host: Host, topic: str, messages: Sequence[Message]) -> None:
-        """*host* has had *messages* stored."""
+    def published(self, host: Host, topic: str, messages: Sequence[Message], places: Sequence[object]) -> None:
+        """*host* has had *messages* stored, at *places* that are Published where they were."""
 
     def committed(self, host: Host, topic: str, group: str, before: dict[int, int], after: dict[int, int]) -> None:
         """*host* has moved offsets of a group."""
@@ -48,6 +48,12 @@ class Onlooker:
 
     def deleting(self, host: Host, location: str, name: str) -> None:
         """*host* is about to delete data."""
+
+    def positioned(self, host: Host, path: str, before: bytes | None, after: bytes) -> None:
+        """*host* has written a node of the coordinator."""
+
+    def began(self, host: Host, location: str, upload: str) -> None:
+        """*host* has begun an upload."""
 
     def placed(self, host: Host, location: str, name: str) -> None:
         """*host* has changed what stands under *name* at a location."""

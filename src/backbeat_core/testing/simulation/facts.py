@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,6 @@ from backbeat_core.domain.entry import ObjectEntry, decode_entry
 from backbeat_core.domain.info import Backend, ReplicationInfo
 from backbeat_core.domain.status import Status
 from backbeat_core.errors import UndecodableEntry
-from backbeat_core.ports.queue import Record
 
 if TYPE_CHECKING:
     from backbeat_core.testing.simulation.process import Host
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Place = tuple[str, str]
 """A bucket and the key of a document in it."""
+
+POSITION_PATH = "/queue-populator/queue-populator/logState/feed/logOffset"
 
 
 class Broken(BaseException):
@@ -45,6 +47,11 @@ class Version:
     def info(self) -> ReplicationInfo:
         """Its replication information."""
         return ReplicationInfo.from_document(self.metadata.get("replicationInfo") or {})
+
+    @property
+    def place(self) -> Place:
+        """Where it stands."""
+        return self.bucket, self.key
 
     @property
     def object_key(self) -> str:
@@ -73,13 +80,17 @@ class Version:
 
 @attrs.frozen
 class Write:
-    """One change of a version. *host* made it; *report* is the status message that it was made for."""
+    """One change of a version. *host* made it; *report* is the entry that it was made for."""
 
     host: Host
     place: Place
     before: Version | None
     after: Version | None
     report: ObjectEntry | None
+
+
+Owed = tuple[str, str, int, str]
+"""Bucket, stored key and generation of a version, and a site: what a report speaks of."""
 
 
 class Facts:
@@ -90,6 +101,17 @@ class Facts:
         self.now: dict[Place, Version] = {}
         self.newest: dict[Place, str] = {}
         """The newest version that each object ever had, deleted or not."""
+        self.tags: dict[Place, Mapping[str, Any]] = {}
+        """The tags that each version had when it was armed last: later ones are nobody's business (2.3)."""
+        self.turn = itertools.count(1)
+        self.published_at: dict[tuple[str, int, int], int] = {}
+        """When each record of a topic was stored, as a number that grows."""
+        self.reported_at: dict[Owed, dict[Status, int]] = {}
+        self.replayed_at: dict[Owed, int] = {}
+        self.failed_at: dict[tuple[str, str], int] = {}
+        """When a failure record of a key of sets and a member was published."""
+        self.queued: set[tuple[str, str, int, str]] = set()
+        """Bucket, key, generation and number of everything that a populator has queued."""
         self._read = 0
 
     def news(self, host: Host) -> Iterator[Write]:
@@ -107,53 +129,55 @@ class Facts:
                 self.now.pop(place, None)
             else:
                 after = self.now[place] = Version(*place, json.loads(logged.text))
-                self._note_newest(after)
+                self._note(host, before, after)
             yield Write(host, place, before, after, entry_in_hand(host))
 
     def newer_ever(self, version: Version) -> bool:
         """Return whether there ever was a newer version of the same object."""
         return self.newest[version.bucket, version.object_key] < version.key
 
-    def newer(self, version: Version) -> Iterator[Version]:
-        """Yield the live versions of the same object that are newer than *version*."""
-        prefix = version.object_key + "\0"
-        for (bucket, key), other in self.now.items():
-            if bucket == version.bucket and key.startswith(prefix) and key < version.key:
-                yield other
+    def newer(self, bucket: str, key: str) -> Iterator[Version]:
+        """Yield the live versions of the same object that are newer than the one at *key*."""
+        prefix = md.split_key(key)[0] + "\0"
+        for (where, other), version in self.now.items():
+            if where == bucket and other.startswith(prefix) and other < key:
+                yield version
 
     def saved_position(self) -> int:
         """Return how far the feed is read, as the populators have saved it."""
         node = self.world.engines.ensemble.nodes.get(POSITION_PATH)
-        if node is None:
-            return 0
-        offset = json.loads(node.data).get("offset")
-        return int(offset) if offset is not None else 0
+        return 0 if node is None else position_in(node.data)
 
-    def _note_newest(self, version: Version) -> None:
-        name = (version.bucket, version.object_key)
-        if "\0" in version.key:
-            self.newest[name] = min(version.key, self.newest.get(name, version.key))
+    def _note(self, host: Host, before: Version | None, after: Version) -> None:
+        name = (after.bucket, after.object_key)
+        if "\0" in after.key:
+            self.newest[name] = min(after.key, self.newest.get(name, after.key))
         else:
-            self.newest.setdefault(name, version.key)
+            self.newest.setdefault(name, after.key)
+        if host.spared and (before is None or before.info.generation != after.info.generation):
+            self.tags[after.place] = md.tags(after.metadata)
 
 
-POSITION_PATH = "/queue-populator/queue-populator/logState/feed/logOffset"
+def position_in(data: bytes) -> int:
+    """Return the position of the feed that a node of the coordinator has."""
+    offset = json.loads(data).get("offset")
+    return int(offset) if offset is not None else 0
+
+
+def owed(entry: ObjectEntry, site: str) -> Owed:
+    """Return what an entry means for a site."""
+    return entry.bucket, entry.stored_key, entry.info.generation, site
 
 
 def entry_in_hand(host: Host) -> ObjectEntry | None:
     """Return the entry that the step being taken works on."""
-    task = host.handling
-    record = getattr(task, "record", None)
-    return None if record is None else decoded(record)
+    record = getattr(host.handling, "record", None)
+    return None if record is None else decoded(record.value)
 
 
-def decoded(record: Record) -> ObjectEntry | None:
-    """Return the entry of a record, None where it has none."""
-    return _decoded(record.value)
-
-
-@functools.lru_cache(maxsize=512)
-def _decoded(value: bytes) -> ObjectEntry | None:
+@functools.lru_cache(maxsize=2048)
+def decoded(value: bytes) -> ObjectEntry | None:
+    """Return the entry of a record's value, None where it has none."""
     try:
         entry = decode_entry(value)
     except UndecodableEntry:

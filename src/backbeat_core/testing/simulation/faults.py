@@ -37,6 +37,11 @@ class Kind:
 _ENGINES: Final = ("queue", "store", "cache", "coordinator", "source", "target")
 _READS: Final = ("source.read",)
 _WRITES: Final = ("target.write", "target.write_part")
+# Where it matters who comes first; not where everybody polls.
+_MOMENTS: Final = (
+    *("store.get", "store.put", "store.patch", "store.delete", "store.scan", "source", "target"),
+    *("queue.publish", "queue.commit", "coordinator.put", "cache.write", "cache.acquire"),
+)
 
 KINDS: Final = (
     Kind("crash before", BEFORE, 0.004, _ENGINES),
@@ -45,8 +50,8 @@ KINDS: Final = (
     Kind("answer lost", AFTER, 0.02, _ENGINES),
     Kind("slow", BEFORE, 0.01, loud=False),
     Kind("slow answer", AFTER, 0.01, loud=False),
-    Kind("overtaken", BEFORE, 0.15, loud=False),
-    Kind("overtaken answer", AFTER, 0.05, loud=False),
+    Kind("overtaken", BEFORE, 0.15, _MOMENTS, loud=False),
+    Kind("overtaken answer", AFTER, 0.05, _MOMENTS, loud=False),
     Kind("half published", BEFORE, 0.05, ("queue.publish",)),
     Kind("published twice", AFTER, 0.02, ("queue.publish",)),
     Kind("expelled", BEFORE, 0.01, ("queue.poll", "queue.commit", "queue.publish", "target.write", "store.patch")),

@@ -101,6 +101,7 @@ class FaultyCloud(FaultyLocation, UploadLocation, TaggedLocation, ConditionalDel
     def begin(self, name: str, *, attributes: Attributes) -> str:
         self._before("begin")
         upload = self.inner.begin(name, attributes=attributes)
+        self.host.engines.onlooker.began(self.host, self.name, upload)
         self.host.after(f"{self.side}.begin", _unavailable)
         return upload
 
@@ -121,6 +122,7 @@ class FaultyCloud(FaultyLocation, UploadLocation, TaggedLocation, ConditionalDel
     def abort(self, name: str, upload: str) -> None:
         self._before("abort")
         self.inner.abort(name, upload)
+        self.host.after(f"{self.side}.abort", _unavailable)
 
     def uploads(self) -> Sequence[tuple[str, str]]:
         self._before("uploads")

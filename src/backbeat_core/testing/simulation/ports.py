@@ -54,21 +54,20 @@ class FaultyQueue(Queue):
         if kind == "half published":
             count = host.engines.chance.below(count)
         results = [*inner.publish(topic, messages[:count]), *refused[count:]]
-        self._stored(topic, messages[:count])
+        self._stored(topic, messages[:count], results)
         try:
             kind = host.after("queue.publish", QueueUnavailable)
         except QueueUnavailable:
             return refused
         if kind == "published twice":
-            inner.publish(topic, messages[:count])
-            self._stored(topic, messages[:count])
+            self._stored(topic, messages[:count], inner.publish(topic, messages[:count]))
         return results
 
-    def _stored(self, topic: str, messages: Sequence[Message]) -> None:
+    def _stored(self, topic: str, messages: Sequence[Message], places: Sequence[object]) -> None:
         if messages:
             engines = self.host.engines
             engines.note(f"{self.host.name} publishes {len(messages)} to {topic}")
-            engines.onlooker.published(self.host, topic, messages)
+            engines.onlooker.published(self.host, topic, messages, places)
             engines.tell(topic)
 
     def subscribe(self, topic: str, group: str, listener: Listener, *, start: Start = Start.EARLIEST) -> Consumer:
@@ -259,8 +258,11 @@ class FaultyCoordinator(Coordinator):
         self, path: str, data: bytes, *, expected: int | Expected = ANY, lease: Lease | None = None
     ) -> Node:
         self._before("coordinator.put")
+        engines = self.host.engines
+        before = engines.ensemble.nodes.get(path)
         node = self.inner.put(path, data, expected=expected, lease=lease)
-        self.host.engines.note(f"{self.host.name} writes {path} {data.decode('utf-8', 'replace')}")
+        engines.note(f"{self.host.name} writes {path} {data.decode('utf-8', 'replace')}")
+        engines.onlooker.positioned(self.host, path, None if before is None else before.data, data)
         self.host.after("coordinator.put", CoordinatorUnavailable)
         return node
 

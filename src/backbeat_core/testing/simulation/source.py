@@ -225,9 +225,11 @@ class SourceServer:
             return []
         location: list[Json] = []
         step = -(-len(body) // pieces)
-        for nth, start in enumerate(range(0, len(body), step)):
-            piece = body[start : start + step]
+        cut = [(start, body[start : start + step]) for start in range(0, len(body), step)]
+        of_part = [b"".join(piece for _, piece in cut[n : n + 1 if n + 1 < parts else None]) for n in range(parts)]
+        for nth, (start, piece) in enumerate(cut):
             name = f"{self.bucket.name}/{key}/{self._numbers}/{nth}"
+            part = min(nth, parts - 1)
             self._data.write(name, [piece], size=len(piece), md5="", attributes=Attributes())
             location.append(
                 {
@@ -235,7 +237,7 @@ class SourceServer:
                     "start": start,
                     "size": len(piece),
                     "dataStoreName": self.bucket.data_store,
-                    "dataStoreETag": f"{min(nth + 1, parts)}:{_md5(piece)}",
+                    "dataStoreETag": f"{part + 1}:{_md5(of_part[part])}",
                 }
             )
         return location
