@@ -83,7 +83,7 @@ def test_head_is_refused_with_the_length_but_without_the_body() -> None:
     status, headers, sent = ask(app_of(), scope("HEAD"))
     assert (405, b"") == (status, sent)
     assert headers[b"content-length"] == b"111"
-    assert headers[b"allow"] == b"GET, POST, DELETE"
+    assert headers[b"allow"] == b"GET"
 
 
 @pytest.mark.parametrize("client", [None, ("10.0.0.1", 1), ("", 0), ("unix", 0)])
@@ -184,6 +184,9 @@ def test_it_mounts_under_any_prefix(prefix: str, path: str, expected: list[str])
     client = TestClient(host, base_url="http://localhost", client=("127.0.0.1", 50000))  # type: ignore[arg-type]
     assert {"called": expected} == client.get(prefix + path).json()
     assert client.get(f"{prefix}/_/nope").json()["description"] == "path nope does not exist"
+    for known in ("/_/backbeat/api", "/_"):
+        described = client.get(f"{prefix}{known}/openapi.json").json()
+        assert described["servers"] == [{"url": prefix + known}]
 
 
 def test_a_scope_without_a_raw_path_is_enough() -> None:

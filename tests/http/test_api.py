@@ -185,6 +185,32 @@ def test_a_body_over_the_limit_is_a_400_on_every_post() -> None:
     assert behind.called == []
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        ("PUT", "/_/healthcheck", "GET"),
+        ("POST", "/_/healthcheck", "GET"),
+        ("GET", "/_/configuration/workflows", "POST"),
+        ("DELETE", "/_/metrics/crr/aws/pending", "GET"),
+        ("HEAD", "/_/crr/failed?marker=x", "GET, POST"),
+        ("OPTIONS", "/_/crr/resume/aws/schedule", "GET, POST, DELETE"),
+        ("PATCH", "/_/crr/pause", "POST"),
+        ("PUT", "/_/crr/pause/nope", "GET, POST, DELETE"),
+        ("PUT", "/nope", "GET, POST, DELETE"),
+    ],
+)
+def test_a_405_names_the_methods_that_the_path_has(method: str, path: str, expected: str) -> None:
+    response = ask(Api(backend()), method, path)
+    assert (405, expected) == (response.status, dict(response.headers)["Allow"])
+
+
+def test_a_405_does_not_depend_on_the_sites() -> None:
+    behind = backend()
+    behind.sites = lambda: 1 / 0  # type: ignore[method-assign,assignment,return-value]
+    response = ask(Api(behind), "PUT", "/_/crr/pause")
+    assert (405, "GET, POST, DELETE") == (response.status, dict(response.headers)["Allow"])
+
+
 # --- what goes wrong behind --------------------------------------------------------------------------------
 
 

@@ -52,3 +52,8 @@ def test_the_table_names_schemas_that_exist() -> None:
         assert route.body is None or route.body in SCHEMAS
         assert route.summary
         assert route.services or "{" not in route.pattern
+
+
+def test_paths_go_on_from_where_the_document_is_served() -> None:
+    assert [{"url": "/app/_"}] == document("/app/_")["servers"]
+    assert document("/app/_")["paths"] == document()["paths"]

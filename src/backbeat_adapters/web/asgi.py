@@ -14,6 +14,7 @@ from backbeat_adapters.web.threads import Threads
 from backbeat_core.http.api import Api, is_slow, late, refuse, respond
 from backbeat_core.http.bodies import MOST_BYTES
 from backbeat_core.http.message import Request, Response, error_response
+from backbeat_core.http.routing import METHODS
 from backbeat_core.responses import CATALOGUE
 
 Scope = MutableMapping[str, Any]
@@ -73,7 +74,9 @@ class AsgiApp:
 
     def unreadable(self, peer: str, method: str = "GET") -> Response:
         """Return the answer to what *peer* sent and no server could read; '' for a *method* that is none."""
-        refused = refuse(self.api, Request(method, "/_/", peer=peer))
+        refused = refuse(self.api, Request("GET", "/_/", peer=peer))
+        if refused is None and not method:
+            refused = error_response(CATALOGUE["MethodNotAllowed"], allow=METHODS)
         return refused or error_response(CATALOGUE["BadRequest"], "the request cannot be read")
 
     def close(self) -> None:
@@ -115,7 +118,8 @@ class AsgiApp:
 
 def _request(scope: Scope) -> Request:
     headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
-    return Request(scope["method"], _target(scope), headers, b"", (scope.get("client") or ("",))[0])
+    peer = (scope.get("client") or ("",))[0]
+    return Request(scope["method"], _target(scope), headers, b"", peer, scope.get("root_path", ""))
 
 
 def _target(scope: Scope) -> str:

@@ -13,8 +13,8 @@ from backbeat_core.http.backend import Backend
 from backbeat_core.http.browser import Guard
 from backbeat_core.http.handlers import HANDLERS
 from backbeat_core.http.message import Request, Response, error_response
-from backbeat_core.http.routing import Refusal, Resolved, Sites, precheck, resolve
-from backbeat_core.responses import ACCESS_DENIED, INTERNAL_ERROR, Component, fault_of
+from backbeat_core.http.routing import METHODS, Refusal, Resolved, Sites, allowed, precheck, resolve
+from backbeat_core.responses import ACCESS_DENIED, INTERNAL_ERROR, METHOD_NOT_ALLOWED, Component, fault_of
 
 
 @attrs.frozen
@@ -54,7 +54,7 @@ def respond(api: Api, request: Request) -> Response:
             return refused
         asked = resolve(request.method, request.target, api.backend.sites)
         if isinstance(asked, Refusal):
-            return _refused(asked)
+            return _refused(api, request, asked)
         return _handle(api, request, asked)
     except Exception as error:  # a bug of ours is answered too
         fault = fault_of(error)
@@ -66,10 +66,10 @@ def respond(api: Api, request: Request) -> Response:
 
 def refuse(api: Api, request: Request) -> Response | None:
     """
-    Return the answer to a request that is refused for its sender or its request line, else None.
+    Return the answer to a request that is refused for its sender or its prefix, else None.
 
-    The first steps of `respond`, which never block and never need the body: a host does them before it reads
-    a body from a stranger.
+    Steps of `respond` which never block and never need the body: a host does them before it reads a body
+    from a stranger.
     """
     decision = api.access.decide(request.peer, request.values("x-forwarded-for"))
     if not decision.allowed:
@@ -79,8 +79,10 @@ def refuse(api: Api, request: Request) -> Response | None:
     if reason is not None:
         _tell(api, Report(request, ACCESS_DENIED.status, reason))
         return error_response(ACCESS_DENIED)
-    refusal = precheck(request.method, request.target)
-    return _refused(refusal) if refusal is not None else None
+    if request.method in METHODS:
+        refusal = precheck(request.method, request.target)
+        return error_response(refusal.row, refusal.description) if refusal is not None else None
+    return None
 
 
 def is_slow(request: Request) -> bool:
@@ -96,8 +98,14 @@ def late(api: Api, request: Request, limit_s: float) -> Response:
     return error_response(INTERNAL_ERROR)
 
 
-def _refused(refusal: Refusal) -> Response:
-    return error_response(refusal.row, refusal.description, refusal.allow)
+def _refused(api: Api, request: Request, refusal: Refusal) -> Response:
+    allow: tuple[str, ...] = ()
+    if refusal.row is METHOD_NOT_ALLOWED:
+        try:
+            allow = allowed(request.target, api.backend.sites)
+        except Exception:  # a list of sites that cannot be had does not change the answer
+            allow = METHODS
+    return error_response(refusal.row, refusal.description, allow)
 
 
 def _handle(api: Api, request: Request, asked: Resolved) -> Response:
@@ -107,7 +115,7 @@ def _handle(api: Api, request: Request, asked: Resolved) -> Response:
         return error_response(INTERNAL_ERROR, reason)
     if request.method == "POST":
         bodies.check_size(request.body)
-    return HANDLERS[asked.operation](api.backend, asked, request.body)
+    return HANDLERS[asked.operation](api.backend, asked, request)
 
 
 def _tell(api: Api, report: Report) -> None:

@@ -21,7 +21,8 @@ class Request:
     What was asked.
 
     *target* is the request line's, path and query, as it came (bytes that are not UTF-8 replaced).
-    *headers* are (name in lower case, value) in their order; *peer* is the TCP peer's address as text.
+    *headers* are (name in lower case, value) in their order; *peer* is the TCP peer's address as text. *root*
+    is the path under which a host has mounted the API, which is not in the target.
     """
 
     method: str
@@ -29,6 +30,7 @@ class Request:
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     peer: str = ""
+    root: str = ""
 
     def values(self, name: str) -> tuple[str, ...]:
         """Return the value of each header line called *name* (lower case)."""

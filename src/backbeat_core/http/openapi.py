@@ -32,12 +32,8 @@ _ERRORS: Final[Mapping[str, str]] = {
 _NEED_VERSION: Final = frozenset({Operation.OBJECT_PROGRESS, Operation.OBJECT_THROUGHPUT})
 
 
-@functools.cache
-def document() -> Mapping[str, Any]:
-    """Return the OpenAPI 3.1 document of the whole API; its paths go on from where it is served itself."""
-    paths: dict[str, dict[str, Any]] = {}
-    for route in ROUTES:
-        paths.setdefault(f"/{route.pattern}", {})[route.method.lower()] = _operation(route)
+def document(server: str = "/_/backbeat/api") -> Mapping[str, Any]:
+    """Return the OpenAPI 3.1 document of the whole API, whose paths go on from *server*."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -46,10 +42,18 @@ def document() -> Mapping[str, Any]:
             "description": "Health, metrics, failed operations and their retry, pause and resume of the job"
             " queues beside CloudServer.",
         },
-        "servers": [{"url": "."}],
-        "paths": paths,
+        "servers": [{"url": server}],
+        "paths": _paths(),
         "components": {"schemas": dict(SCHEMAS)},
     }
+
+
+@functools.cache
+def _paths() -> Mapping[str, Any]:
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        paths.setdefault(f"/{route.pattern}", {})[route.method.lower()] = _operation(route)
+    return paths
 
 
 def _operation(route: Route) -> dict[str, Any]:

@@ -104,17 +104,30 @@ class Resolved:
 
 @attrs.frozen
 class Refusal:
-    """The error that a request ends in, its exact text, and the methods that would have been *allow*ed."""
+    """The error that a request ends in, and its exact text."""
 
     row: Row
     description: str
-    allow: tuple[str, ...] = ()
+
+
+_NOT_ALLOWED: Final = Refusal(METHOD_NOT_ALLOWED, METHOD_NOT_ALLOWED.description)
+
+
+def allowed(target: str, sites: Callable[[], Sites]) -> tuple[str, ...]:
+    """Return the methods that *target* has; all, where it has none."""
+    answers = {method: resolve(method, target, sites) for method in METHODS}
+    found = [method for method, answer in answers.items() if _exists(answer)]
+    return tuple(found) or METHODS
+
+
+def _exists(answer: Resolved | Refusal) -> bool:
+    return isinstance(answer, Resolved) or answer.row is INVALID_QUERY_PARAMETER
 
 
 def precheck(method: str, target: str) -> Refusal | None:
     """Return what is wrong with the request line whatever the sites are: steps 2 and 3 of http-api 2.2."""
     if method not in METHODS:
-        return _not_allowed(METHODS)
+        return _NOT_ALLOWED
     return None if target.startswith(PREFIXES) else _missing(target)
 
 
@@ -133,7 +146,7 @@ def resolve(method: str, target: str, sites: Callable[[], Sites]) -> Resolved | 
     fixed = _FIXED.get(path)
     if fixed is not None:
         found = fixed.get(method)
-        return Resolved(found) if found else _not_allowed(fixed)
+        return Resolved(found) if found else _NOT_ALLOWED
     # A fragment is not part of a path or of a parameter, whoever sends one.
     words = [_decode(word) for word in path.partition("#")[0].split("/")]
     parameters = {} if "#" in path else _parameters(query.partition("#")[0])
@@ -144,10 +157,6 @@ def resolve(method: str, target: str, sites: Callable[[], Sites]) -> Resolved | 
     if words[0] in SERVICES:
         return _resolve_control(method, route, words, sites())
     return _missing(route)
-
-
-def _not_allowed(methods: Iterable[str]) -> Refusal:
-    return Refusal(METHOD_NOT_ALLOWED, METHOD_NOT_ALLOWED.description, tuple(methods))
 
 
 def _missing(path: str) -> Refusal:
@@ -166,7 +175,7 @@ def _resolve_metrics(
     if found is None or not (_has_site(found, service, site, sites) or (method == found.method and not site)):
         return _missing(route)
     if method != found.method:
-        return _not_allowed((found.method,))  # the seed's rule (D1)
+        return _NOT_ALLOWED  # the seed's rule (D1)
     if key:
         return Resolved(found, service, site, (site,), bucket, key, version_id)
     return Resolved(found, service, site, sites.addressed(service, site) if site else ())
