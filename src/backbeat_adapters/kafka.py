@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import attrs
+from confluent_kafka import Consumer as Client
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     Producer,
@@ -29,7 +30,7 @@ from backbeat_adapters.kafka_client import (
     client_options,
     meaning,
 )
-from backbeat_adapters.kafka_consumer import KafkaConsumer
+from backbeat_adapters.kafka_consumer import KafkaConsumer, commit, stranger_options
 from backbeat_core.errors import BackbeatError, Conflict, Fenced, MessageTooLarge, QueueUnavailable
 from backbeat_core.ports.queue import Listener, Message, Published, Queue, Start, Watermarks
 
@@ -38,14 +39,20 @@ __all__ = ["KafkaConsumer", "KafkaQueue", "KafkaSasl", "KafkaSettings", "KafkaTl
 # librdkafka's names of the two hashes that share topics with us; records without a key go anywhere (1.4).
 _PARTITIONERS: Final = {"crc32": "consistent_random", "murmur2": "murmur2_random"}
 
-_LEADERLESS: Final = {
+# What is new, or whose broker is gone, has no leader or coordinator for a moment.
+_NOBODY_IN_CHARGE: Final = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError.FENCED_LEADER_EPOCH,
     KafkaError.UNKNOWN_LEADER_EPOCH,
     KafkaError.OFFSET_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
 }
+
+_Answer = TypeVar("_Answer")
 
 # Broker and batch wrap a record in some bytes more than its own.
 _OVERHEAD: Final = 1_024
@@ -86,16 +93,7 @@ class KafkaQueue(Queue):
         name = self._settings.qualified(topic)
         with border(f"topic {name!r}"):
             places = [TopicPartition(name, n) for n in self.in_sync_replicas(topic)]
-            deadline = time.monotonic() + self._timeout_s
-            while places:
-                try:
-                    return self._watermarks(places)
-                except KafkaException as error:
-                    # A partition that is new, or whose broker is gone, has no leader for a moment.
-                    if error.args[0].code() not in _LEADERLESS or time.monotonic() > deadline:
-                        raise
-                    time.sleep(0.02)
-            return {}
+            return self._ask(lambda: self._watermarks(places)) if places else {}
 
     def in_sync_replicas(self, topic: str) -> Mapping[int, int]:
         """Return how many replicas of each partition are in sync; empty for an unknown topic."""
@@ -112,27 +110,23 @@ class KafkaQueue(Queue):
     def committed(self, topic: str, group: str) -> Mapping[int, int]:
         name = self._settings.qualified(topic)
         with border(f"group {group!r}"):
-            asked = self._admin.list_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(group)], **self._patience
-            )
-            (future,) = asked.values()
-            places = self._answer(future).topic_partitions or []
-            return {place.partition: place.offset for place in places if place.topic == name and place.offset >= 0}
+            places = [TopicPartition(name, n) for n in self.in_sync_replicas(topic)]
+            if not places:
+                return {}
+            with self._stranger(group) as client:
+                found = self._ask(lambda: client.committed(places, self._timeout_s))
+            return {place.partition: place.offset for place in found if place.offset >= 0}
 
     def seek(self, topic: str, group: str, offsets: Mapping[int, int]) -> None:
+        if not offsets:
+            return
         name, about = self._settings.qualified(topic), f"group {group!r}"
         places = [TopicPartition(name, *item) for item in offsets.items()]
         try:
-            with border(about):
-                asked = self._admin.alter_consumer_group_offsets(
-                    [ConsumerGroupTopicPartitions(group, places)], **self._patience
-                )
-                (future,) = asked.values()
-                for place in self._answer(future).topic_partitions:
-                    if place.error is not None:
-                        raise KafkaException(place.error)
+            with border(about), self._stranger(group) as client:
+                self._ask(lambda: commit(client, places))
         except Fenced as error:
-            # The brokers say to a stranger, who is no member, that he is none.
+            # The brokers say to a stranger that he is no member, if there is one.
             raise Conflict(about, expected="no members") from error
 
     def close(self) -> None:
@@ -148,6 +142,31 @@ class KafkaQueue(Queue):
         ]
         low, high = ({place.partition: self._answer(f).offset for place, f in a.items()} for a in asked)
         return {n: Watermarks(low[n], high[n]) for n in sorted(low)}
+
+    @contextlib.contextmanager
+    def _stranger(self, group: str) -> Iterator[Client]:
+        """
+        Give a client that may speak of a group and is no member of it.
+
+        The administrator's questions about groups end the whole process when the connection breaks under
+        them (librdkafka issues 3663, 4605, 5040).
+        """
+        client = Client({**client_options(self._settings), **stranger_options(self._settings, group)}, logger=LOG)
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def _ask(self, question: Callable[[], _Answer]) -> _Answer:
+        """Ask again, for a bounded time, while a partition or a group has nobody who is in charge of it."""
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                return question()
+            except KafkaException as error:
+                if error.args[0].code() not in _NOBODY_IN_CHARGE or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
 
     @property
     def _patience(self) -> dict[str, float]:

@@ -83,12 +83,14 @@ class KafkaConsumer(Consumer):
         wanted = [TopicPartition(self._name, *item) for item in offsets.items()]
         with border(f"partitions {sorted(offsets)} of {self._name!r}"):
             for attempt in range(_COMMIT_ATTEMPTS):
-                error = self._commit(wanted)
-                if error is None:
+                try:
+                    commit(self._client, wanted)
                     return
-                if error.code() != KafkaError.REBALANCE_IN_PROGRESS or attempt == _COMMIT_ATTEMPTS - 1:
-                    raise KafkaException(error)
-                time.sleep(_COMMIT_PAUSE_S)
+                except KafkaException as error:
+                    code = error.args[0].code()
+                    if code != KafkaError.REBALANCE_IN_PROGRESS or attempt == _COMMIT_ATTEMPTS - 1:
+                        raise
+                    time.sleep(_COMMIT_PAUSE_S)
 
     def pause(self, partitions: Collection[int]) -> None:
         fresh = (self._next.keys() & set(partitions)) - self._paused
@@ -106,20 +108,18 @@ class KafkaConsumer(Consumer):
     def close(self) -> None:
         if self._closed:
             return
+        self._closed = True
         with border():
             self._client.close()
-        self._closed = True
         # A client that could not leave its group in order has not asked for the partitions.
         self._drop(list(self._next))
         failure, self._failure = self._failure, None
-        if failure is not None:
+        if failure is not None and not isinstance(failure, QueueUnavailable):
             raise failure
 
     def _join(self) -> Client:
         client = Client(self._options, logger=LOG)
-        client.subscribe(
-            [self._name], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
-        )
+        client.subscribe([self._name], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
         return client
 
     def _begin_anew(self) -> None:
@@ -190,28 +190,21 @@ class KafkaConsumer(Consumer):
         else:
             self._client.resume(places)
 
-    def _commit(self, wanted: list[TopicPartition]) -> KafkaError | None:
-        try:
-            results = self._client.commit(offsets=wanted, asynchronous=False)
-        except KafkaException as error:
-            reason: KafkaError = error.args[0]
-            return reason
-        return next((place.error for place in results or () if place.error is not None), None)
-
     def _places(self, partitions: Iterable[int]) -> list[TopicPartition]:
         return [TopicPartition(self._name, partition) for partition in sorted(partitions)]
 
     def _on_assign(self, client: Any, places: list[TopicPartition]) -> None:
         self._changed = True
+        if self._closed:
+            # What arrives while we leave is given back at once, and nobody is told of it.
+            self._assign(client, places)
+            return
         offsets = self._starts(client, places)
         assigned = [
             TopicPartition(self._name, place.partition, offsets.get(place.partition, OFFSET_STORED))
             for place in places
         ]
-        if self._cooperative:
-            client.incremental_assign(assigned)
-        else:
-            client.assign(assigned)
+        self._assign(client, assigned)
         for place in places:
             self._held[place.partition] = deque()
             self._next[place.partition] = offsets.get(place.partition, 0)
@@ -234,7 +227,7 @@ class KafkaConsumer(Consumer):
                     # A partition that a known group meets for the first time begins at its beginning (1.15).
                     decided.append(TopicPartition(self._name, place.partition, low))
             if decided:
-                client.commit(offsets=decided, asynchronous=False)
+                commit(client, decided)
             return offsets
         except KafkaException as error:
             self._failure = self._failure or meaning(error.args[0], f"topic {self._name!r}")
@@ -257,6 +250,12 @@ class KafkaConsumer(Consumer):
         self._drop(partitions)
         if partitions:
             self._tell(self._listener.lost, sorted(partitions))
+
+    def _assign(self, client: Any, places: list[TopicPartition]) -> None:
+        if self._cooperative:
+            client.incremental_assign(places)
+        else:
+            client.assign(places)
 
     def _unassign(self, client: Any, places: list[TopicPartition]) -> None:
         if self._cooperative:
@@ -288,6 +287,26 @@ class KafkaConsumer(Consumer):
         if failure is None or (records and isinstance(failure, QueueUnavailable)):
             return
         raise failure
+
+
+def commit(client: Client, places: list[TopicPartition]) -> None:
+    """Store offsets durably. Raises KafkaException, also for a single partition that was refused."""
+    for place in client.commit(offsets=places, asynchronous=False) or ():
+        if place.error is not None:
+            raise KafkaException(place.error)
+
+
+def stranger_options(settings: KafkaSettings, group: str) -> dict[str, Any]:
+    """Return what a client is told that speaks of *group* and never joins it."""
+    return {
+        "group.id": group,
+        "enable.auto.commit": False,
+        # As long as it waits for somebody who is in charge of the group.
+        "session.timeout.ms": settings.request_timeout_ms,
+        "heartbeat.interval.ms": max(1, settings.request_timeout_ms // 3),
+        "max.poll.interval.ms": settings.request_timeout_ms + 1_000,
+        **settings.extra,
+    }
 
 
 def _consumer_options(settings: KafkaSettings) -> dict[str, Any]:

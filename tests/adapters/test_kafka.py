@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
+from confluent_kafka import Consumer as Client
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 import servers
-from backbeat_adapters.kafka import KafkaQueue, KafkaSettings, KafkaTopic
-from backbeat_core.ports.queue import Consumer, Listener, Queue, Start
+from backbeat_adapters.kafka import KafkaQueue, KafkaSasl, KafkaSettings, KafkaTls, KafkaTopic
+from backbeat_core.errors import BackbeatError, InvalidInput, MessageTooLarge, QueueUnavailable
+from backbeat_core.ports.queue import (
+    Consumer,
+    Listener,
+    Message,
+    Published,
+    Queue,
+    Record,
+    Start,
+    Watermarks,
+)
+from backbeat_core.testing.contracts.common import fresh
 from backbeat_core.testing.contracts.queue import Member, Ownership, QueueContract
+from servers.certificates import make_certificates
 
 pytestmark = pytest.mark.kafka
 
@@ -67,3 +87,351 @@ class TestKafkaQueue(QueueContract):
     def _opened(self, queue: Queue) -> Queue:
         self.opened.append(queue)
         return queue
+
+
+class TestEagerKafkaQueue(TestKafkaQueue):
+    """The older way to share partitions, which programs that we replace use in the same groups."""
+
+    examples = 2
+    settings = attrs.evolve(QUICK, assignment="eager")
+
+
+@attrs.define(eq=False)
+class Heard(Listener):
+    """What a listener was told, in order."""
+
+    news: list[tuple[str, object]] = attrs.field(factory=list)
+    owned: dict[int, int] = attrs.field(factory=dict)
+
+    def assigned(self, offsets: Mapping[int, int]) -> None:
+        self.news.append(("assigned", dict(offsets)))
+        self.owned.update(offsets)
+
+    def revoked(self, partitions: Collection[int]) -> None:
+        self._gone("revoked", partitions)
+
+    def lost(self, partitions: Collection[int]) -> None:
+        self._gone("lost", partitions)
+
+    def _gone(self, how: str, partitions: Collection[int]) -> None:
+        self.news.append((how, sorted(partitions)))
+        for partition in partitions:
+            del self.owned[partition]
+
+
+@contextlib.contextmanager
+def queue_on(address: str, **others: Any) -> Iterator[KafkaQueue]:
+    queue = KafkaQueue(attrs.evolve(QUICK, hosts=address, **others))
+    try:
+        yield queue
+    finally:
+        queue.close()
+
+
+@contextlib.contextmanager
+def member_of(
+    queue: KafkaQueue, topic: str, group: str = "g", listener: Listener | None = None, **others: Any
+) -> Iterator[Consumer]:
+    consumer = queue.subscribe(topic, group, listener or Heard(), **others)
+    try:
+        yield consumer
+    finally:
+        consumer.close()
+
+
+def read(consumer: Consumer, count: int, *, limit: int = 100, seconds: float = 20) -> list[Record]:
+    """Poll until *count* records are there, whatever is raised while Kafka is away."""
+    records: list[Record] = []
+    deadline = time.monotonic() + seconds
+    while len(records) < count and time.monotonic() < deadline:
+        with contextlib.suppress(QueueUnavailable):
+            records += consumer.poll(limit, 100)
+    assert count == len(records)
+    return records
+
+
+def published(results: Sequence[Published | BackbeatError]) -> list[Published]:
+    assert [] == [result for result in results if not isinstance(result, Published)]
+    return [result for result in results if isinstance(result, Published)]
+
+
+# Queue-and-wire 1.4: UTF-8 key, and its partition of 3, 5 and 12 by each hash.
+VECTORS = {
+    "crc32": {
+        "canary": (1, 0, 1),
+        "bootstrap": (0, 1, 0),
+        "foo": (2, 4, 5),
+        "bucket%2Fkey": (0, 4, 9),
+        "my-bucket%2Fpath%2Fto%2Fobj.txt": (1, 0, 7),
+    },
+    "murmur2": {
+        "canary": (1, 2, 1),
+        "bootstrap": (0, 0, 0),
+        "foo": (2, 1, 8),
+        "bucket%2Fkey": (0, 4, 6),
+        "my-bucket%2Fpath%2Fto%2Fobj.txt": (2, 2, 2),
+    },
+}
+
+
+def test_keys_meet_those_of_older_producers_in_the_same_partitions() -> None:
+    shapes = [(hashed, n, count) for hashed in VECTORS for n, count in enumerate((3, 5, 12))]
+    topics = {shape: fresh("topic") for shape in shapes}
+    made = {topics[h, n, count]: KafkaTopic(partitions=count, partitioner=h) for h, n, count in shapes}
+
+    with queue_on(servers.address("kafka"), topics=made) as queue:
+        for (hashed, n, count), topic in topics.items():
+            results = published(queue.publish(topic, [Message(b"", key.encode()) for key in VECTORS[hashed]]))
+
+            assert count == len(queue.watermarks(topic))
+            assert [places[n] for places in VECTORS[hashed].values()] == [r.partition for r in results]
+
+
+def test_topics_have_a_prefix_at_the_brokers_and_none_here() -> None:
+    prefix, topic = fresh("prefix"), fresh("topic")
+    with queue_on(servers.address("kafka"), topic_prefix=prefix) as queue, member_of(queue, topic) as consumer:
+        queue.publish(topic, [Message(b"v", b"k")])
+
+        (record,) = read(consumer, 1)
+
+        assert topic == record.topic
+        consumer.commit({record.partition: 1})
+        assert queue.committed(topic, "g")[record.partition] == 1
+        with queue_on(servers.address("kafka")) as other:
+            assert {} == other.watermarks(topic)
+            assert queue.watermarks(topic) == other.watermarks(prefix + topic)
+
+
+def test_a_partition_that_is_new_begins_at_its_beginning_for_a_group_that_is_not() -> None:
+    topic, listener = fresh("topic"), Heard()
+    with queue_on(servers.address("kafka")) as queue:
+        queue.publish(topic, [Message(b"old", partition=n) for n in range(3)])
+        with member_of(queue, topic, listener=listener, start=Start.LATEST) as consumer:
+            settle(consumer, listener, 3)
+            with admin() as client:
+                client.create_partitions([NewPartitions(topic, 5)])[topic].result(10)
+            settle_publish(queue, topic, 4)
+
+            records = read(consumer, 1)
+
+            assert [(4, 0, b"new")] == [(r.partition, r.offset, r.value) for r in records]
+            assert {4: 0}.items() <= queue.committed(topic, "g").items()
+
+
+def settle(consumer: Consumer, listener: Heard, partitions: int) -> None:
+    deadline = time.monotonic() + 20
+    while len(listener.owned) < partitions:
+        assert time.monotonic() < deadline
+        consumer.poll(0, 100)
+
+
+def settle_publish(queue: Queue, topic: str, partition: int) -> None:
+    """Publish to a partition as soon as the producer has heard of it."""
+    deadline = time.monotonic() + 20
+    while True:
+        (result,) = queue.publish(topic, [Message(b"new", partition=partition)])
+        if isinstance(result, Published):
+            return
+        assert isinstance(result, InvalidInput)
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def admin(address: str | None = None) -> Iterator[AdminClient]:
+    yield AdminClient({"bootstrap.servers": address or servers.address("kafka")})
+
+
+def test_a_message_that_the_brokers_refuse_spoils_no_other() -> None:
+    # Within our own limit, and over the brokers': what surrounds a record counts there.
+    topic, noise = fresh("topic"), random.Random(6).randbytes(5_000_020)
+    with queue_on(servers.address("kafka")) as queue:
+        results = queue.publish(topic, [Message(b"0", b"k"), Message(noise), Message(b"1", b"k")])
+
+        assert [Published, MessageTooLarge, Published] == [type(result) for result in results]
+        assert isinstance(queue.publish(topic, [Message(b"v", partition=77)])[0], InvalidInput)
+        assert isinstance(queue.publish(topic, [Message(b"2", b"k")])[0], Published)
+
+
+def test_a_name_that_cannot_be_is_the_callers_fault() -> None:
+    with queue_on(servers.address("kafka")) as queue:
+        (result,) = queue.publish("no/slashes", [Message(b"")])
+
+        assert isinstance(result, InvalidInput)
+        with pytest.raises(InvalidInput):
+            queue.subscribe("no/slashes", "g", Heard())
+
+
+def test_records_that_retention_took_are_passed_over() -> None:
+    topic, listener = fresh("topic"), Heard()
+    with queue_on(servers.address("kafka")) as queue:
+        queue.publish(topic, [Message(b"%d" % n, partition=0) for n in range(10)])
+        with member_of(queue, topic, "early"):
+            pass
+        with admin() as client:
+            client.delete_records([TopicPartition(topic, 0, 4)])[TopicPartition(topic, 0)].result(10)
+
+        with member_of(queue, topic, "early", listener) as consumer:
+            records = read(consumer, 6)
+
+        assert list(range(4, 10)) == [record.offset for record in records]
+        assert ("assigned", {0: 4, 1: 0, 2: 0}) in listener.news
+        assert Watermarks(4, 10) == queue.watermarks(topic)[0]
+
+
+def test_a_poll_without_room_keeps_its_place_and_holds_little() -> None:
+    topic, listener = fresh("topic"), Heard()
+    with queue_on(servers.address("kafka"), fetch_batch=10) as queue:
+        queue.publish(topic, [Message(b"%d" % n, partition=n % 3) for n in range(600)])
+        with member_of(queue, topic, listener=listener) as consumer:
+            settle(consumer, listener, 3)
+            began = time.monotonic()
+            while time.monotonic() < began + 2 * QUICK.max_poll_interval_ms / 1000:
+                assert [] == list(consumer.poll(0, 20))
+
+            held = sum(map(len, consumer._held.values()))
+            records = read(consumer, 600, limit=7)
+
+        assert held <= 10
+        assert 1 == len([news for news in listener.news if news[0] == "assigned" and news[1]])
+        for partition in range(3):
+            values = [record.value for record in records if record.partition == partition]
+            assert [b"%d" % n for n in range(600) if n % 3 == partition] == values
+
+
+def test_what_a_listener_raises_comes_out_of_poll_and_the_group_goes_on() -> None:
+    class Broken(Heard):
+        def assigned(self, offsets: Mapping[int, int]) -> None:
+            super().assigned(offsets)
+            raise RuntimeError("not mine")
+
+    topic, listener = fresh("topic"), Broken()
+    with queue_on(servers.address("kafka")) as queue:
+        queue.publish(topic, [Message(b"v", b"k")])
+        with member_of(queue, topic, listener=listener) as consumer:
+            with pytest.raises(RuntimeError, match="not mine"):
+                settle(consumer, listener, 3)
+
+            assert [b"v"] == [record.value for record in read(consumer, 1)]
+
+
+def test_members_of_older_programs_share_a_group_with_eager_ones() -> None:
+    topic, listener = fresh("topic"), Heard()
+    with queue_on(servers.address("kafka"), assignment="eager") as queue:
+        queue.publish(topic, [Message(b"%d" % n, partition=n % 3) for n in range(3)])
+        with member_of(queue, topic, listener=listener) as consumer:
+            settle(consumer, listener, 3)
+            older = Client({"bootstrap.servers": servers.address("kafka"), "group.id": "g"})
+            older.subscribe([topic])
+            deadline = time.monotonic() + 20
+            while not older.assignment() or len(listener.owned) + len(older.assignment()) != 3:
+                assert time.monotonic() < deadline
+                consumer.poll(0, 50)
+                older.poll(0.05)
+
+            taken = {place.partition for place in older.assignment()}
+            older.close()
+
+            assert ("revoked", [0, 1, 2]) in listener.news
+            assert taken.isdisjoint(listener.owned)
+            settle(consumer, listener, 3)
+
+
+def test_many_threads_publish_at_once_and_each_hears_of_its_own() -> None:
+    topic = fresh("topic")
+    with queue_on(servers.address("kafka")) as queue, ThreadPoolExecutor(8) as pool:
+
+        def work(n: int) -> list[tuple[int, bytes]]:
+            values = [b"%d-%d" % (n, m) for m in range(50)]
+            results = published(queue.publish(topic, [Message(value, partition=0) for value in values]))
+            return [(result.offset, value) for result, value in zip(results, values, strict=True)]
+
+        told = [pair for pairs in pool.map(work, range(8)) for pair in pairs]
+
+        with member_of(queue, topic) as consumer:
+            assert sorted(told) == [(record.offset, record.value) for record in read(consumer, 400)]
+
+
+def test_a_broker_that_comes_back_finds_its_clients_waiting(tmp_path: Path) -> None:
+    with servers.Kafka(tmp_path / "kafka") as broker:
+        patience = {"publish_timeout_ms": 1_500, "request_timeout_ms": 1_000}
+        with queue_on(broker.address, **patience) as queue, member_of(queue, "topic") as consumer:
+            await_published(queue, "before")
+            (record,) = read(consumer, 1)
+            consumer.commit({record.partition: 1})
+
+            broker.kill()
+            began = time.monotonic()
+            (result,) = queue.publish("topic", [Message(b"away", b"k")])
+            assert isinstance(result, QueueUnavailable)
+            with pytest.raises(QueueUnavailable):
+                read_calmly(consumer)
+            for ask in (lambda: queue.watermarks("topic"), lambda: queue.committed("topic", "g")):
+                with pytest.raises(QueueUnavailable):
+                    ask()
+            assert time.monotonic() < began + 20
+            broker.start()
+
+            await_published(queue, "after")
+            assert [b"after"] == [r.value for r in read(consumer, 1)]
+            assert queue.committed("topic", "g")[record.partition] == 1
+
+
+def read_calmly(consumer: Consumer) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        consumer.poll(1, 100)
+
+
+def await_published(queue: Queue, text: str) -> None:
+    deadline = time.monotonic() + 30
+    while not isinstance(queue.publish("topic", [Message(text.encode(), b"k")])[0], Published):
+        assert time.monotonic() < deadline
+
+
+def test_tls_and_a_password_prove_who_speaks(tmp_path: Path) -> None:
+    made = make_certificates(tmp_path / "certificates")
+    store = tmp_path / "store.pem"
+    store.write_bytes(made.server_key.read_bytes() + made.server.read_bytes())
+    port = servers.free_port()
+    login = "org.apache.kafka.common.security.plain.PlainLoginModule required user_backbeat='secret';"
+    options = {
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SAFE:SASL_SSL",
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": store,
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": made.ca,
+        "listener.name.safe.ssl.client.auth": "required",
+        "sasl.enabled.mechanisms": "PLAIN",
+        "listener.name.safe.plain.sasl.jaas.config": login,
+    }
+    broker = servers.Kafka(tmp_path / "kafka", options=options)
+    controller = broker.voters[broker.node]
+    listeners = f"PLAINTEXT://{broker.address},CONTROLLER://127.0.0.1:{controller},SAFE://127.0.0.1:{port}"
+    broker.options = {**options, "listeners": listeners}
+    tls = KafkaTls(ca=str(made.ca), certificate=str(made.client), key=str(made.client_key))
+    sasl = KafkaSasl("backbeat", "secret", "PLAIN")
+    known: dict[str, Any] = {"tls": tls, "sasl": sasl, "request_timeout_ms": 2_000}
+
+    with broker:
+        with queue_on(f"127.0.0.1:{port}", **known) as queue, member_of(queue, "topic") as consumer:
+            published(queue.publish("topic", [Message(b"v", b"k")]))
+            assert [b"v"] == [record.value for record in read(consumer, 1)]
+        strangers = [
+            {"sasl": KafkaSasl("backbeat", "wrong", "PLAIN")},
+            {"tls": attrs.evolve(tls, certificate=None, key=None)},
+            {"tls": attrs.evolve(tls, ca=None)},
+            {"sasl": None},
+        ]
+        for stranger in strangers:
+            with (
+                queue_on(f"127.0.0.1:{port}", **{**known, **stranger, "request_timeout_ms": 500}) as queue,
+                pytest.raises(QueueUnavailable),
+            ):
+                queue.watermarks("topic")
+
+
+def test_settings_do_not_show_their_secrets() -> None:
+    settings = KafkaSettings(sasl=KafkaSasl("user", "secret"), tls=KafkaTls(key_password="secret"))
+
+    assert "secret" not in repr(settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from servers.process import Server, cache_directory, free_port
@@ -21,10 +22,19 @@ class Broker(Server):
 
     name = "kafka"
 
-    def __init__(self, directory: Path, *, node: int, voters: dict[int, int], port: int | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        node: int,
+        voters: dict[int, int],
+        port: int | None = None,
+        options: Mapping[str, object] | None = None,
+    ) -> None:
         super().__init__(directory, port=port)
         self.node = node
         self.voters = voters
+        self.options = options or {}
 
     @staticmethod
     def installed() -> bool:
@@ -73,6 +83,7 @@ class Broker(Server):
             "num.network.threads": 2,
             "num.io.threads": 4,
             "log.cleaner.enable": "false",
+            **self.options,
         }
 
     def command(self) -> list[str]:
@@ -91,10 +102,12 @@ class Broker(Server):
 
 
 class Kafka(Broker):
-    """A cluster of one: what the contracts run against."""
+    """A cluster of one: what the contracts run against. *options* are those of its manual."""
 
-    def __init__(self, directory: Path, *, port: int | None = None) -> None:
-        super().__init__(directory, node=1, voters={1: free_port()}, port=port)
+    def __init__(
+        self, directory: Path, *, port: int | None = None, options: Mapping[str, object] | None = None
+    ) -> None:
+        super().__init__(directory, node=1, voters={1: free_port()}, port=port, options=options)
 
 
 class KafkaCluster:
