@@ -73,7 +73,7 @@ def test_inv15_counts_fall_and_attempts_are_bounded(configured: list[ReplayTopic
 
 @pytest.mark.parametrize("retries", [-1, 100_001])
 def test_a_number_of_retries_that_cannot_be_is_a_configuration_error(retries: int) -> None:
-    with pytest.raises(InvalidConfiguration, match="'t'"):
+    with pytest.raises(InvalidConfiguration, match=f"^replay topic 't' cannot have {retries} retries$"):
         Replays.from_topics([ReplayTopic("t", retries)])
 
 

@@ -80,6 +80,7 @@ def test_decoding_answers_with_a_text_or_a_typed_error(public: str) -> None:
         "-" * 32,
         "aJLWKz4Ko9IjBBgXKj5KQT2G9UHv0g7P",  # the base 62 of 35 characters
         "aKBDcF4SE3uf00000000000000000000",  # a group of nothing
+        "aKBDcF4SE3uf10000000001I4j3QKItW",  # a group with something before it
         "aKBDcF4SE3ufZZZZZZZZZZZZZZZZZZZZ",  # a group of more than seven characters
         "aKBDcF4SE3uf0000000000lYGhA16ahe",  # a group that is not ASCII
         "g" * 40,
@@ -112,10 +113,16 @@ def test_newer_ids_sort_first(one: tuple[int, int], other: tuple[int, int]) -> N
     assert (one == other) == (first == second)
 
 
-@pytest.mark.parametrize(
-    ("timestamp", "sequence", "group"),
-    [(-1, 0, ""), (10**14, 0, ""), (0, -1, ""), (0, 10**6, ""), (0, 0, "RG001xxx")],
-)
-def test_an_id_that_has_no_place_for_its_parts_is_refused(timestamp: int, sequence: int, group: str) -> None:
-    with pytest.raises(InvalidInput):
-        version_id.make(timestamp, sequence, group)
+@pytest.mark.parametrize(("timestamp", "sequence"), [(-1, 0), (10**14, 0), (0, -1), (0, 10**6)])
+def test_an_id_that_has_no_place_for_its_numbers_is_refused(timestamp: int, sequence: int) -> None:
+    with pytest.raises(InvalidInput, match=f"^no version id holds time {timestamp} with sequence {sequence}$"):
+        version_id.make(timestamp, sequence, "")
+
+
+def test_a_group_id_of_more_than_seven_characters_is_refused() -> None:
+    with pytest.raises(InvalidInput, match=r"^replication group id 'RG001xxx' is longer than 7 characters$"):
+        version_id.make(0, 0, "RG001xxx")
+
+
+def test_a_text_that_is_no_unicode_has_a_public_form() -> None:
+    assert "eda080" + "20" * 14 == version_id.encode("\ud800" + " " * 14)

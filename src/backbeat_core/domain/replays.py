@@ -51,15 +51,13 @@ class Replays:
     @classmethod
     def from_topics(cls, topics: Iterable[ReplayTopic]) -> Replays:
         """Lay out *topics*, which are in the order in which they are tried; a topic may have no retries."""
+        given = tuple(topics)
         attempts: list[str] = []
-        names: dict[str, None] = {}
-        for topic in reversed(given := tuple(topics)):
+        for topic in reversed(given):
             if topic.retries < 0 or len(attempts) + topic.retries > _MOST_ATTEMPTS:
                 raise InvalidConfiguration(f"replay topic {topic.name!r} cannot have {topic.retries} retries")
             attempts.extend([topic.name] * topic.retries)
-        for topic in given:
-            names[topic.name] = None
-        return cls(tuple(attempts), tuple(names))
+        return cls(tuple(attempts), tuple(dict.fromkeys(topic.name for topic in given)))
 
     @property
     def total(self) -> int:
