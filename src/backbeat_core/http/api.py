@@ -54,7 +54,7 @@ def respond(api: Api, request: Request) -> Response:
             return refused
         asked = resolve(request.method, request.target, api.backend.sites)
         if isinstance(asked, Refusal):
-            return _refused(api, request, asked)
+            return _refused(request, asked)
         return _handle(api, request, asked)
     except Exception as error:  # a bug of ours is answered too
         fault = fault_of(error)
@@ -98,13 +98,8 @@ def late(api: Api, request: Request, limit_s: float) -> Response:
     return error_response(INTERNAL_ERROR)
 
 
-def _refused(api: Api, request: Request, refusal: Refusal) -> Response:
-    allow: tuple[str, ...] = ()
-    if refusal.row is METHOD_NOT_ALLOWED:
-        try:
-            allow = allowed(request.target, api.backend.sites)
-        except Exception:  # a list of sites that cannot be had does not change the answer
-            allow = METHODS
+def _refused(request: Request, refusal: Refusal) -> Response:
+    allow = allowed(request.target) if refusal.row is METHOD_NOT_ALLOWED else ()
     return error_response(refusal.row, refusal.description, allow)
 
 

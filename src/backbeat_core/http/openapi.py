@@ -18,7 +18,7 @@ _PATH: Final[Mapping[str, str]] = {
     "key": "An object's key; slashes in it may be sent as they are or as %2F",
 }
 _QUERY: Final[Mapping[str, Mapping[str, Any]]] = {
-    "versionId": {"schema": _STRING, "description": "The encoded version id"},
+    "versionId": {"schema": {"type": "string"}, "description": "The encoded version id"},
     "sitename": {"schema": _STRING, "description": "The site whose failures are listed"},
     "marker": {"schema": {"type": "integer"}, "description": "The NextMarker of the page before"},
 }
@@ -29,6 +29,7 @@ _ERRORS: Final[Mapping[str, str]] = {
     "500": "InternalError",
 }
 # Of the object routes only the metrics insist on a version; the others take an unversioned object.
+_REQUIRED: Final = {"required": True, "schema": _STRING}
 _NEED_VERSION: Final = frozenset({Operation.OBJECT_PROGRESS, Operation.OBJECT_THROUGHPUT})
 
 
@@ -48,6 +49,12 @@ def document(server: str = "/_/backbeat/api") -> Mapping[str, Any]:
     }
 
 
+# Two paths may mean the same; the longer one says so and has the operation's name.
+_FIRST: Final[Mapping[Operation, Route]] = {
+    route.operation: route for route in sorted(ROUTES, key=lambda route: len(route.words))
+}
+
+
 @functools.cache
 def _paths() -> Mapping[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
@@ -58,7 +65,7 @@ def _paths() -> Mapping[str, Any]:
 
 def _operation(route: Route) -> dict[str, Any]:
     described: dict[str, Any] = {
-        "operationId": route.operation.value,
+        "operationId": route.operation.value + ("" if route is _FIRST[route.operation] else "Shortly"),
         "summary": route.summary,
         "tags": [route.words[0].strip("{}")],
         "parameters": [*_path_parameters(route), *_query_parameters(route)],
@@ -91,7 +98,7 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
 
 def _query_parameters(route: Route) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "query", "required": route.operation in _NEED_VERSION, **_QUERY[name]}
+        {"name": name, "in": "query", **_QUERY[name], **(_REQUIRED if route.operation in _NEED_VERSION else {})}
         for name in route.query
     ]
 
@@ -110,8 +117,8 @@ def _responses(route: Route) -> dict[str, Any]:
 
 def _may_answer(route: Route, code: str) -> bool:
     if code == "400":
-        return route.method == "POST" or "marker" in route.query
-    return code != "404" or "{" in route.pattern
+        return route.method == "POST" or "marker" in route.query or route.operation is Operation.EXPLAIN
+    return code != "404" or "{" in route.pattern or route.operation is Operation.WORKFLOWS
 
 
 def _error(description: str) -> dict[str, Any]:

@@ -178,8 +178,17 @@ ROUTES: Final = (
         body="Schedule",
     ),
     Route(
+        *("GET", "{service}/resume/{site}", Operation.RESUME_SCHEDULE),
+        *("Tell when sites will be resumed", "Schedules"),
+        services=SERVICES,
+    ),
+    Route(
         *("GET", "{service}/resume/{site}/schedule", Operation.RESUME_SCHEDULE),
         *("Tell when sites will be resumed", "Schedules"),
+        services=SERVICES,
+    ),
+    Route(
+        *("DELETE", "{service}/resume/{site}", Operation.CANCEL, "Cancel scheduled resumes", "Empty"),
         services=SERVICES,
     ),
     Route(

@@ -35,12 +35,12 @@ _CONTROLS: Final[Mapping[tuple[str, str, str, str], Route]] = {
     if route.words[0] == "{service}"
     for service in route.services
 }
-# Asking without the last word, or with another one, means the same as asking with it; commanding does not (B5).
+# Asking with another last word means the same as asking with the right one; commanding does not (B5).
 _ASKING: Final[Mapping[tuple[str, str], Route]] = {
-    (action, method): route for (_, action, method, _), route in _CONTROLS.items() if method == "GET"
+    (action, method): route
+    for (_, action, method, last), route in _CONTROLS.items()
+    if (method, last) == ("GET", "")
 }
-_CANCELLING: Final = _CONTROLS[CRR, "resume", "DELETE", "schedule"]
-
 _INTEGER: Final = re.compile(r"(-?)0*([0-9]+)")
 _MOST_DIGITS: Final = 18
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -113,11 +113,18 @@ class Refusal:
 _NOT_ALLOWED: Final = Refusal(METHOD_NOT_ALLOWED, METHOD_NOT_ALLOWED.description)
 
 
-def allowed(target: str, sites: Callable[[], Sites]) -> tuple[str, ...]:
-    """Return the methods that *target* has; all, where it has none."""
-    answers = {method: resolve(method, target, sites) for method in METHODS}
+def allowed(target: str) -> tuple[str, ...]:
+    """Return the methods that a path of this form has, whatever the sites are; all, where it has none."""
+    answers = {method: resolve(method, target, _Everywhere) for method in METHODS}
     found = [method for method, answer in answers.items() if _exists(answer)]
     return tuple(found) or METHODS
+
+
+class _Everywhere(Sites):
+    """Sites of which every name is one."""
+
+    def has(self, service: str, site: str) -> bool:
+        return service in SERVICES
 
 
 def _exists(answer: Resolved | Refusal) -> bool:
@@ -231,8 +238,6 @@ def _resolve_control(method: str, route: str, words: list[str], sites: Sites) ->
     found = _CONTROLS.get((service, action, method, last))
     if found is None and method == "GET":
         found = _ASKING.get((action, method))
-    if found is None and (action, method, last) == ("resume", "DELETE", ""):
-        found = _CANCELLING
     site = site or ALL
     if found is None or not _has_site(found, service, site, sites):
         return _missing(route)
