@@ -48,7 +48,7 @@ def test_any_other_text_comes_back_from_hexadecimal(internal: str) -> None:
     "internal",
     [
         "9850008613447199999xRG001  ",  # not a number
-        "98500086134471999999RG00é  ",  # not ASCII
+        "98500086134471999999日日日日日日日",  # of characters too large for 20 symbols
         "98500086134471999999\0G001  ",  # would lose its first character
         "9850008613447199999٣RG001  ",  # a digit, but not one of ours
     ],
@@ -56,7 +56,7 @@ def test_any_other_text_comes_back_from_hexadecimal(internal: str) -> None:
 def test_27_characters_that_are_no_plain_id_are_hexadecimal(internal: str) -> None:
     public = version_id.encode(internal)
 
-    assert 54 <= len(public)
+    assert internal.encode().hex() == public
     assert internal == version_id.decode(public)
 
 
@@ -82,13 +82,32 @@ def test_decoding_answers_with_a_text_or_a_typed_error(public: str) -> None:
         "aKBDcF4SE3uf00000000000000000000",  # a group of nothing
         "aKBDcF4SE3uf10000000001I4j3QKItW",  # a group with something before it
         "aKBDcF4SE3ufZZZZZZZZZZZZZZZZZZZZ",  # a group of more than seven characters
-        "aKBDcF4SE3uf0000000000lYGhA16ahe",  # a group that is not ASCII
         "g" * 40,
     ],
 )
 def test_what_is_no_public_id_is_refused(public: str) -> None:
     with pytest.raises(InvalidDocument):
         version_id.decode(public)
+
+
+@pytest.mark.parametrize("group", ["RG00é  ", "日日aaaaa", "\U0001f600aaaaa", "\x01aaaaaa"])
+def test_a_group_is_seven_characters_whatever_their_bytes(group: str) -> None:
+    internal = "98500086134471999999" + group
+    public = version_id.encode(internal)
+
+    assert 32 == len(public)
+    assert public.startswith("aKBDcF4SE3uf")
+    assert internal == version_id.decode(public)
+
+
+def test_a_group_that_is_no_text_is_read_as_one_that_nothing_has() -> None:
+    symbols = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    value, group = int.from_bytes(b"\xff" * 7, "big"), ""
+    while value:
+        value, digit = divmod(value, 62)
+        group = symbols[digit] + group
+
+    assert "98500086134471999999" + "\ufffd" * 7 == version_id.decode("aKBDcF4SE3uf" + group.rjust(20, "0"))
 
 
 def test_hexadecimal_is_read_for_as_long_as_there_are_pairs() -> None:

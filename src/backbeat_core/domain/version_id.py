@@ -17,7 +17,7 @@ _TIMESTAMP_DIGITS: Final = 14
 _SEQUENCE_DIGITS: Final = 6
 _GROUP_LENGTH: Final = 7
 
-# An id of the plain form: two integers of ten digits and a group of seven ASCII characters.
+# An id of the plain form: two integers of ten digits and a group of seven characters, as UTF-16 counts them.
 _PLAIN_LENGTH: Final = 27
 _INTEGER_DIGITS: Final = 10
 _INTEGER_SYMBOLS: Final = 6
@@ -46,15 +46,18 @@ def encode(internal: str) -> str:
     """Return the public form: base 62 of 32 symbols for a plain id, hexadecimal for any other text."""
     if internal == NULL:
         return NULL
-    if not _is_plain(internal):
-        return internal.encode("utf-8", "surrogatepass").hex()
     first, second = internal[:_INTEGER_DIGITS], internal[_INTEGER_DIGITS : 2 * _INTEGER_DIGITS]
-    group = int.from_bytes(internal[2 * _INTEGER_DIGITS :].encode("ascii"), "big")
-    return (
-        _to_base62(int(first), _INTEGER_SYMBOLS)
-        + _to_base62(int(second), _INTEGER_SYMBOLS)
-        + _to_base62(group, _GROUP_SYMBOLS)
-    )
+    group = internal[2 * _INTEGER_DIGITS :]
+    if _length(internal) == _PLAIN_LENGTH and _is_number(first + second):
+        value = int.from_bytes(_to_bytes(group), "big")
+        # A group that begins with NUL, or whose characters are large, would not come back from 20 symbols.
+        if not group.startswith("\0") and value < 62**_GROUP_SYMBOLS:
+            return (
+                _to_base62(int(first), _INTEGER_SYMBOLS)
+                + _to_base62(int(second), _INTEGER_SYMBOLS)
+                + _to_base62(value, _GROUP_SYMBOLS)
+            )
+    return _to_bytes(internal).hex()
 
 
 def decode(public: str) -> str:
@@ -68,15 +71,16 @@ def decode(public: str) -> str:
     raise _invalid()
 
 
-def _is_plain(internal: str) -> bool:
-    digits, group = internal[: 2 * _INTEGER_DIGITS], internal[2 * _INTEGER_DIGITS :]
-    return (
-        len(internal) == _PLAIN_LENGTH
-        and internal.isascii()
-        and digits.isdigit()
-        # A leading NUL would not survive the way through an integer.
-        and not group.startswith("\0")
-    )
+def _length(text: str) -> int:
+    return len(text) + sum(character > "\uffff" for character in text)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _to_bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _to_base62(value: int, width: int) -> str:
@@ -98,11 +102,12 @@ def _decode_plain(public: str) -> str:
     try:
         first = _from_base62(public[:_INTEGER_SYMBOLS])
         second = _from_base62(public[_INTEGER_SYMBOLS : 2 * _INTEGER_SYMBOLS])
-        group = _from_base62(public[2 * _INTEGER_SYMBOLS :]).to_bytes(_GROUP_LENGTH, "big")
-        internal = f"{first:0{_INTEGER_DIGITS}}{second:0{_INTEGER_DIGITS}}{group.decode('ascii')}"
-    except (KeyError, OverflowError, UnicodeDecodeError):
+        value = _from_base62(public[2 * _INTEGER_SYMBOLS :])
+    except KeyError:
         raise _invalid() from None
-    if not _is_plain(internal):
+    group = value.to_bytes((value.bit_length() + 7) // 8, "big").decode("utf-8", "replace")
+    internal = f"{first:0{_INTEGER_DIGITS}}{second:0{_INTEGER_DIGITS}}{group}"
+    if _length(internal) != _PLAIN_LENGTH:
         raise _invalid()
     return internal
 

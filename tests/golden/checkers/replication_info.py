@@ -10,7 +10,7 @@ import attrs
 from backbeat_core.domain.arming import SERVICE_ACCOUNTS, Operation, arm, document, may_replicate
 from backbeat_core.domain.configuration import Endpoint, LocationConstraint, ReplicationConfiguration
 from backbeat_core.domain.info import ReplicationInfo
-from golden.vectors import Case, Check
+from golden.vectors import Case, Check, answer
 
 SUFFIX: Final = ":preferred_read"
 AWS_CLASSES: Final = ("STANDARD", "STANDARD_IA", "REDUCED_REDUNDANCY")
@@ -45,12 +45,13 @@ OPERATIONS: Final = {
 
 def check_object_put(case: Case) -> None:
     given = case.input
-    armed = _armed(given)
+    armed = answer(lambda: _armed(given))
     recorded = case.expected.get("replicationInfo")
 
     if {"exception", "uncaught"} & case.expected.keys():
-        # A version whose metadata knows nothing of replication is armed as a new one is (RI-5).
-        assert armed == _armed({name: given[name] for name in given if name != "objectMD"})
+        if given.get("objectMD") == {}:
+            # A version whose metadata knows nothing of replication is armed as a new one is (RI-5).
+            assert armed == _armed({name: given[name] for name in given if name != "objectMD"})
     elif _is_no_account_of_ours(given):
         # RI-2 names the accounts; whoever is not among them is a user.
         assert armed == _armed({**given, "requesterCanonicalId": "someone"})
