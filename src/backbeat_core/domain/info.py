@@ -146,9 +146,7 @@ class ReplicationInfo:
         return attrs.evolve(self, status=Status.REPLICA, backends=self._alone(site, Status.REPLICA))
 
     def _alone(self, site: str, status: Status) -> tuple[Backend, ...]:
-        return tuple(
-            attrs.evolve(backend, status=status) for backend in self.backends if backend.site == site
-        )
+        return tuple(attrs.evolve(backend, status=status) for backend in self.backends if backend.site == site)
 
     def _with_backends(self, site: str, status: Status | None, version_id: str | None) -> ReplicationInfo:
         def changed(backend: Backend) -> Backend:
@@ -173,6 +171,10 @@ class _Member:
     default: Json
     read: Callable[[Json], Json]
     write: Callable[[Json], Json]
+
+
+# Looking a status up takes a tenth of the time of making it.
+_BY_LITERAL: Final = {status.value: status for status in Status}
 
 
 def _same(value: Json) -> Json:
@@ -228,13 +230,13 @@ _Members = Mapping[str, _Member]
 
 _BACKEND_MEMBERS: Final[_Members] = {
     "site": _Member("site", "", _read_text, _same),
-    "status": _Member("status", Status.NONE, Status, _write_status),
+    "status": _Member("status", Status.NONE, _BY_LITERAL.__getitem__, _write_status),
     "dataStoreVersionId": _Member("data_store_version_id", "", _read_text, _same),
 }
 
 # In the order in which the source server writes them.
 _INFO_MEMBERS: Final[_Members] = {
-    "status": _Member("status", Status.NONE, Status, _write_status),
+    "status": _Member("status", Status.NONE, _BY_LITERAL.__getitem__, _write_status),
     "backends": _Member("backends", (), _read_backends, _write_backends),
     "content": _Member("content", (), _read_texts, list),
     "destination": _Member("destination", "", _read_text, _same),
@@ -251,21 +253,24 @@ _OPTIONAL: Final = frozenset({"generation"})
 
 
 def _read(document: Document, members: _Members, what: str) -> dict[str, Json]:
-    if not isinstance(document, Mapping):
+    # Asked first for what it nearly always is: every entry that is decoded comes through here.
+    if type(document) is not dict and not isinstance(document, Mapping):
         raise InvalidDocument("InternalError", f"{what} is not an object")
-    values = {member.attribute: _read_member(document, name, member, what) for name, member in members.items()}
-    values["extras"] = {name: value for name, value in document.items() if name not in members}
+    values: dict[str, Json] = {}
+    absent = 0
+    for name, member in members.items():
+        value = document.get(name)
+        if value is None:
+            absent += name not in document
+            values[member.attribute] = member.default
+            continue
+        try:
+            values[member.attribute] = member.read(value)
+        except (KeyError, TypeError):
+            raise InvalidDocument("InternalError", f"{name} of {what} is malformed") from None
+    if len(document) > len(members) - absent:
+        values["extras"] = {name: value for name, value in document.items() if name not in members}
     return values
-
-
-def _read_member(document: Document, name: str, member: _Member, what: str) -> Json:
-    value = document.get(name)
-    if value is None:
-        return member.default
-    try:
-        return member.read(value)
-    except (TypeError, ValueError):
-        raise InvalidDocument("InternalError", f"{name} of {what} is malformed") from None
 
 
 def _write(value: Json, source: Document | None, extras: Document, members: _Members) -> dict[str, Json]:
