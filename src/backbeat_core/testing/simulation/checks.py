@@ -39,6 +39,7 @@ class Checks(Onlooker):
         """When a site of a version was written to be COMPLETED."""
         self.uploads: dict[tuple[str, str], Host] = {}
         """Who began each upload."""
+        self.excused_uploads: set[tuple[str, str]] = set()
         self._sites = {state_path(Service.CRR, site.name): site.name for site in world.profile.sites}
 
     def wrote(self, host: Host) -> None:
@@ -81,6 +82,9 @@ class Checks(Onlooker):
 
     def began(self, host: Host, location: str, upload: str) -> None:
         self.uploads[location, upload] = host
+
+    def excused(self, location: str, upload: str) -> None:
+        self.excused_uploads.add((location, upload))
 
     def deleting(self, host: Host, location: str, name: str) -> None:
         self._require("INV-10", order.inv_10_collection_is_safe(self.world, host, location, name))

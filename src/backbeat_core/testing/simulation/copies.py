@@ -24,13 +24,20 @@ def site_of(world: World, name: str) -> Site | None:
     return next((site for site in world.profile.sites if site.name == name), None)
 
 
-def false_copy(world: World, version: Version, backend: Backend) -> str | None:
-    """Return why *backend* has no copy of *version*, although it is said to have one; None if it has (INV-2)."""
+def false_copy(world: World, version: Version, backend: Backend, *, at_rest: bool = False) -> str | None:
+    """
+    Return why *backend* has no copy of *version*, although it is said to have one; None if it has (INV-2).
+
+    A target that keeps one version may show an older one for the moment that its writer needs to find out
+    that it came too late: it is judged *at_rest*.
+    """
     site = site_of(world, backend.site)
     if site is None:
         return None
     stored = world.engines.locations[site.name].objects.get(name_at_target(version), [])
     superseded = world.checks.facts.newer_ever(version)
+    if not site.versioned and not at_rest:
+        return None
     if md.is_delete_marker(version.metadata):
         if superseded or (site.versioned and None in stored):
             return None

@@ -55,6 +55,9 @@ class Onlooker:
     def began(self, host: Host, location: str, upload: str) -> None:
         """*host* has begun an upload."""
 
+    def excused(self, location: str, upload: str) -> None:
+        """An upload cannot be given up by whoever began it: the call for that has failed."""
+
     def placed(self, host: Host, location: str, name: str) -> None:
         """*host* has changed what stands under *name* at a location."""
 

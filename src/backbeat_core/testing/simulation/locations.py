@@ -100,9 +100,14 @@ class FaultyCloud(FaultyLocation, UploadLocation, TaggedLocation, ConditionalDel
 
     def begin(self, name: str, *, attributes: Attributes) -> str:
         self._before("begin")
+        onlooker = self.host.engines.onlooker
         upload = self.inner.begin(name, attributes=attributes)
-        self.host.engines.onlooker.began(self.host, self.name, upload)
-        self.host.after(f"{self.side}.begin", _unavailable)
+        onlooker.began(self.host, self.name, upload)
+        try:
+            self.host.after(f"{self.side}.begin", _unavailable)
+        except BackbeatError:
+            onlooker.excused(self.name, upload)
+            raise
         return upload
 
     def write_part(
@@ -120,7 +125,11 @@ class FaultyCloud(FaultyLocation, UploadLocation, TaggedLocation, ConditionalDel
         return stored
 
     def abort(self, name: str, upload: str) -> None:
-        self._before("abort")
+        try:
+            self._before("abort")
+        except BackbeatError:
+            self.host.engines.onlooker.excused(self.name, upload)
+            raise
         self.inner.abort(name, upload)
         self.host.after(f"{self.side}.abort", _unavailable)
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
+from backbeat_core.domain.keys import LOCK_TTL_S
+from backbeat_core.testing.simulation.again import collect_again
 from backbeat_core.testing.simulation.facts import Broken
 from backbeat_core.testing.simulation.parts import Parts
 from backbeat_core.testing.simulation.profile import MINUTE_MS, Profile
@@ -76,6 +78,12 @@ def _live(world: World) -> None:
     _operate(world, lambda site: world.operators.control.resume("crr", [site]))
     _settle(world)
     world.checks.at_rest()
+    # Whoever died in the middle of a retry has left its locks; they go by themselves (B21).
+    world.engines.scheduler.run(LOCK_TTL_S * 1000)
+    _operate(world, world.operators.retry)
+    _settle(world)
+    world.checks.at_rest(all_completed=True)
+    collect_again(world)
 
 
 def _operate(world: World, act: Callable[[str], object]) -> None:
