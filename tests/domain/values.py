@@ -94,6 +94,7 @@ def entries(draw: st.DrawFn) -> ObjectEntry:
 _OF_KIND = {
     Kind.TEXT: texts,
     Kind.INTEGER: st.integers(-(2**53), 2**53),
+    Kind.COUNT: st.integers(0, 2**53),
     Kind.FLAG: st.booleans(),
     Kind.OBJECT: documents,
     Kind.LIST: st.lists(json_values, max_size=3),

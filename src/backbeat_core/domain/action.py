@@ -8,7 +8,7 @@ from typing import Final
 import attrs
 
 from backbeat_core.domain import wire
-from backbeat_core.domain.codec import Kind, checked, parse_object
+from backbeat_core.domain.codec import Kind, optional, parse_object
 from backbeat_core.domain.entry import Skip, skipped
 from backbeat_core.domain.metadata import Document, Json
 from backbeat_core.errors import UndecodableEntry
@@ -154,8 +154,7 @@ def decode_action(
         if skip is not None:
             return skip
         for name, kind in _MEMBERS:
-            if document.get(name) is not None:
-                checked(document[name], kind, name)
+            optional(document, kind, name)
     except ValueError as error:
         raise UndecodableEntry(str(error), topic, partition, offset) from None
     return Action(document).started(now_ms)

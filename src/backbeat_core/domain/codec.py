@@ -18,6 +18,7 @@ class Kind(enum.Enum):
 
     TEXT = "a text"
     INTEGER = "a whole number"
+    COUNT = "a count"
     FLAG = "true or false"
     OBJECT = "an object"
     LIST = "a list"
@@ -27,6 +28,7 @@ class Kind(enum.Enum):
 _CHECKS: Final[Mapping[Kind, Callable[[Json], bool]]] = {
     Kind.TEXT: lambda value: isinstance(value, str),
     Kind.INTEGER: lambda value: isinstance(value, int) and not isinstance(value, bool),
+    Kind.COUNT: lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 0,
     Kind.FLAG: lambda value: isinstance(value, bool),
     Kind.OBJECT: lambda value: isinstance(value, Mapping),
     Kind.LIST: lambda value: isinstance(value, list),
@@ -108,6 +110,19 @@ def checked(value: Json, kind: Kind, name: str) -> Json:
     if not _CHECKS[kind](value):
         raise ValueError(f"{name} is not {kind.value}")
     return value
+
+
+def present(value: Json, kind: Kind, name: str) -> Json:
+    """Return *value* if it is there and of that *kind*. Raises ValueError that calls it *name*."""
+    if value is None:
+        raise ValueError(f"missing {name}")
+    return checked(value, kind, name)
+
+
+def optional(document: Document, kind: Kind, name: str) -> Json:
+    """Return the member *name* if it is of that *kind*, None where it is absent. Raises ValueError."""
+    value = document.get(name)
+    return None if value is None else checked(value, kind, name)
 
 
 def _read(attribute: attrs.Attribute[Any], document: Document, fields: tuple[attrs.Attribute[Any], ...]) -> Json:

@@ -11,7 +11,7 @@ import attrs
 from backbeat_core.domain import metadata as md
 from backbeat_core.domain import version_id as version_ids
 from backbeat_core.domain import wire
-from backbeat_core.domain.codec import parse_json, parse_object
+from backbeat_core.domain.codec import Kind, optional, parse_json, parse_object, present
 from backbeat_core.domain.info import Backend, ReplicationInfo
 from backbeat_core.domain.metadata import Document, Json
 from backbeat_core.domain.object_model import completed
@@ -249,77 +249,52 @@ def _decode(value: bytes) -> Entry:
         return skip
     bucket = record.get("bucket")
     if record.get("type") == "del":
-        return DeleteEntry(_text(bucket, "bucket"), _text(record.get("key"), "key"))
+        return DeleteEntry(present(bucket, Kind.TEXT, "bucket"), present(record.get("key"), Kind.TEXT, "key"))
     if bucket == USERS_BUCKET:
         return _bucket_entry(record)
     text = record.get("value")
     if not text:
         raise ValueError("unknown entry format: no value")
-    metadata = parse_object(_text(text, "value"), "value")
+    metadata = parse_object(present(text, Kind.TEXT, "value"), "value")
     if metadata.get("mdBucketModelVersion"):
-        return BucketMetadataEntry(_text(metadata.get("name"), "bucket name"), metadata)
+        return BucketMetadataEntry(present(metadata.get("name"), Kind.TEXT, "bucket name"), metadata)
     if metadata.get("attributes"):
-        attributes = parse_object(_text(metadata["attributes"], "attributes"), "attributes")
-        return BucketMetadataEntry(_text(attributes.get("name"), "bucket name"), attributes)
+        attributes = parse_object(present(metadata["attributes"], Kind.TEXT, "attributes"), "attributes")
+        return BucketMetadataEntry(present(attributes.get("name"), Kind.TEXT, "bucket name"), attributes)
     return _object_entry(record, metadata)
 
 
 def _object_entry(record: Document, metadata: Document) -> ObjectEntry:
     entry = ObjectEntry(
-        bucket=_text(record.get("bucket"), "bucket"),
-        key=_text(record.get("key"), "key"),
+        bucket=present(record.get("bucket"), Kind.TEXT, "bucket"),
+        key=present(record.get("key"), Kind.TEXT, "key"),
         metadata=metadata,
-        site=_optional_text(record, "site"),
-        replay_count=_optional_count(record, "replayCount"),
-        account_id=_optional_text(record, "accountId"),
+        site=optional(record, Kind.TEXT, "site"),
+        replay_count=optional(record, Kind.COUNT, "replayCount"),
+        account_id=optional(record, Kind.TEXT, "accountId"),
         ignore=bool(record.get("ignore")),
-        workflow_id=_optional_text(record, "workflowId"),
+        workflow_id=optional(record, Kind.TEXT, "workflowId"),
         workflow_version=record.get("workflowVersion"),
-        node_id=_optional_text(record, "nodeId"),
-        unique_id=_optional_text(record, "uniqueId"),
-        type=_optional_text(record, "type"),
-        overhead=_optional_document(record, "overheadFields"),
+        node_id=optional(record, Kind.TEXT, "nodeId"),
+        unique_id=optional(record, Kind.TEXT, "uniqueId"),
+        type=optional(record, Kind.TEXT, "type"),
+        overhead=optional(record, Kind.OBJECT, "overheadFields"),
     )
     entry.info  # read now, so that nobody finds out in the middle of the work that it cannot be  # noqa: B018
     return entry
 
 
 def _bucket_entry(record: Document) -> BucketEntry:
-    owner, separator, bucket = _text(record.get("key"), "key").partition(_OWNER_SEPARATOR)
+    owner, separator, bucket = present(record.get("key"), Kind.TEXT, "key").partition(_OWNER_SEPARATOR)
     if not separator:
         raise ValueError("missing bucket name")
     text = record.get("value")
-    return BucketEntry(owner, bucket, parse_json(_text(text, "value"), "value") if text else None)
+    return BucketEntry(owner, bucket, parse_json(present(text, Kind.TEXT, "value"), "value") if text else None)
 
 
 def _info(metadata: Document) -> ReplicationInfo:
     document = metadata.get("replicationInfo")
     return ReplicationInfo() if document is None else ReplicationInfo.from_document(document)
-
-
-def _text(value: Json, name: str) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"missing {name}" if value is None else f"{name} is not a text")
-    return value
-
-
-def _optional_text(record: Document, name: str) -> str | None:
-    value = record.get(name)
-    return None if value is None else _text(value, name)
-
-
-def _optional_count(record: Document, name: str) -> int | None:
-    value = record.get(name)
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
-        raise ValueError(f"{name} is not a count")
-    return value
-
-
-def _optional_document(record: Document, name: str) -> Document | None:
-    value = record.get(name)
-    if value is not None and not isinstance(value, dict):
-        raise ValueError(f"{name} is not an object")
-    return value
 
 
 def status_entry(
@@ -335,9 +310,7 @@ def status_entry(
         backend if backend.site != site else _reported(backend, status, data_store_version_id)
         for backend in entry.info.backends
     )
-    info = attrs.evolve(
-        entry.info, backends=backends, status=derive(backend.status for backend in backends)
-    )
+    info = attrs.evolve(entry.info, backends=backends, status=derive(backend.status for backend in backends))
     metadata = {
         **entry.metadata,
         "replicationInfo": info.to_document(),

@@ -136,7 +136,7 @@ def retry_lock_key(bucket: str, key: str, version: str, site: str) -> str:
     return f"{bucket}:{key}:{version}:{site}:processingFailures"
 
 
-@attrs.frozen(order=True)
+@attrs.frozen
 class FailedVersion:
     """What a set of failures names: a version, by its encoded id, empty where the object has none."""
 
