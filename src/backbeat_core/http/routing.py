@@ -115,8 +115,17 @@ _NOT_ALLOWED: Final = Refusal(METHOD_NOT_ALLOWED, METHOD_NOT_ALLOWED.description
 
 def allowed(target: str) -> tuple[str, ...]:
     """Return the methods that a path of this form has, whatever the sites are; all, where it has none."""
-    answers = {method: resolve(method, target, _Everywhere) for method in METHODS}
-    found = [method for method, answer in answers.items() if _exists(answer)]
+    length = len(target.partition("?")[0].rstrip("/").split("/"))
+    longest = length - next((prefix.count("/") for prefix in PREFIXES if target.startswith(prefix)), 0)
+    found = []
+    for method in METHODS:
+        answer = resolve(method, target, _Everywhere)
+        if isinstance(answer, Refusal):
+            exists = answer.row is INVALID_QUERY_PARAMETER
+        else:  # what is only tolerated, with words behind, is not advertised
+            exists = answer.route.about_object or longest <= len(answer.route.words)
+        if exists:
+            found.append(method)
     return tuple(found) or METHODS
 
 
@@ -125,10 +134,6 @@ class _Everywhere(Sites):
 
     def has(self, service: str, site: str) -> bool:
         return service in SERVICES
-
-
-def _exists(answer: Resolved | Refusal) -> bool:
-    return isinstance(answer, Resolved) or answer.row is INVALID_QUERY_PARAMETER
 
 
 def precheck(method: str, target: str) -> Refusal | None:
