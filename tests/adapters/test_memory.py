@@ -46,6 +46,8 @@ class TestMemoryQueue(QueueContract):
 
 
 class TestMemoryStore(StoreContract):
+    patience_s = 0.5
+
     def setup_method(self) -> None:
         self.clock, self.tables = ManualClock(), MemoryTables()
 

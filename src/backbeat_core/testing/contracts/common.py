@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import secrets
 import time
 from collections.abc import Iterator
+from types import ModuleType
 
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
@@ -36,3 +38,9 @@ def any_history(machine: type[RuleBasedStateMachine], *, examples: int, steps: i
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def laws(port: ModuleType) -> list[str]:
+    """Return the names of the laws in the docstring of a port, in order."""
+    _, _, listed = (port.__doc__ or "").partition("\nLaws ")
+    return re.findall(r"^    (\w+) ", listed, re.MULTILINE)

@@ -119,7 +119,8 @@ class QueueContract(abc.ABC):
     def settle(self, queue: Queue, topic: str, *members: Member) -> None:
         """Poll the *members* of one group, with room for nothing, until they share all partitions."""
         for _ in range(self.polls):
-            for member in members:
+            # The newest first: it must wait for what the others have not given up.
+            for member in reversed(members):
                 member.consumer.poll(0, self.poll_ms)
             owned = [member.owned for member in members]
             if len(set().union(*owned)) == len(queue.watermarks(topic)) and all(owned):

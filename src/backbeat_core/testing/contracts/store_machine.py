@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Protocol
 
 import pytest
@@ -9,7 +10,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from backbeat_core.errors import Conflict
-from backbeat_core.ports.store import ABSENT, ANY, ChangeKind, Document, Expected, Store, Version
+from backbeat_core.ports.store import (
+    ABSENT,
+    ANY,
+    Change,
+    ChangeKind,
+    Document,
+    Expected,
+    Position,
+    Store,
+    Version,
+)
 from backbeat_core.testing.contracts import common
 
 Value = dict[str, Any]
@@ -39,8 +50,33 @@ def documents() -> st.SearchStrategy[Value]:
     return st.dictionaries(names, values, max_size=4)
 
 
+def news(
+    store: Store, after: Position | None, *, limit: int, patience_s: float
+) -> tuple[list[Change], Position]:
+    """
+    Return all changes after the position, and the position from which to go on.
+
+    The feed does not wait and an engine may show a change late, so a document of our own is written and
+    the feed read until it shows: what was written before it is there by then.
+    """
+    marker = common.fresh("marker")
+    store.put(marker, "k", {})
+    found: list[Change] = []
+    deadline = time.monotonic() + patience_s
+    while True:
+        feed = store.changes(after, limit=limit)
+        assert len(feed.changes) <= limit
+        found += feed.changes
+        after = feed.position
+        if any(change.collection == marker for change in feed.changes):
+            return [change for change in found if change.collection != marker], after
+        assert feed.changes or time.monotonic() < deadline, "a write never showed in the feed"
+
+
 class Maker(Protocol):
     """What the machine needs of its contract."""
+
+    patience_s: float
 
     def make_store(self) -> Store: ...
 
@@ -141,20 +177,12 @@ def store_machine(maker: Maker) -> type[RuleBasedStateMachine]:
         @rule()
         def read_feed(self) -> None:
             ours = {real: name for name, real in self.names.items()}
-            marker = common.fresh("marker")
-            self.store.put(marker, "k", {})
-            heard: list[tuple[str, str, ChangeKind, object]] = []
-            with common.within(60):
-                while True:
-                    feed = self.store.changes(self.position, limit=2)
-                    self.position = feed.position
-                    heard += [
-                        (ours[change.collection], change.key, change.kind, change.value)
-                        for change in feed.changes
-                        if change.collection in ours
-                    ]
-                    if any(change.collection == marker for change in feed.changes):
-                        break
+            found, self.position = news(self.store, self.position, limit=2, patience_s=maker.patience_s)
+            heard = [
+                (ours[change.collection], change.key, change.kind, change.value)
+                for change in found
+                if change.collection in ours
+            ]
             for key in {(name, key) for name, key, _, _ in [*self.told, *heard]}:
                 assert [t for t in self.told if t[:2] == key] == [t for t in heard if t[:2] == key]
             self.told.clear()
