@@ -84,9 +84,9 @@ def test_a_probe_that_must_not_fail_open_says_no_when_it_cannot_be_read() -> Non
 def test_probes_remember_apart() -> None:
     under_test = breaker(LAG, Query("http://p", "q", threshold=5))
 
-    assert under_test.evaluate([1, 7], 0) is TRIPPED
+    assert under_test.evaluate([99, 1], 0) is TRIPPED
     assert under_test.evaluate([None, None], 0) is TRIPPED
-    assert under_test.evaluate([None, 1], 0) is STABILIZING
+    assert under_test.evaluate([9, None], 0) is STABILIZING
 
 
 def test_a_probe_never_read_stands_at_zero() -> None:

@@ -71,7 +71,8 @@ def test_names_in_a_query_are_quoted() -> None:
     [(Output("out", "readers"), 'group="readers",topic="out"'), (Output("out"), 'topic="out"')],
 )
 def test_the_single_output_topic_takes_the_place_of_names(output: Output, labels: str) -> None:
-    assert f"{{{labels}}}" in probe({**LAG, "implicitSingleOutputTopic": True}, output).query
+    for document in (LAG, without(LAG, "consumerGroupName")):
+        assert f"{{{labels}}}" in probe({**document, "implicitSingleOutputTopic": True}, output).query
 
 
 def test_an_implicit_topic_that_is_off_injects_nothing() -> None:
@@ -114,6 +115,7 @@ POSITIVE = "is a number above 0"
         ({**QUERY, "averagedOverInterval": "x60s"}, "averagedOverInterval is"),
         ({**QUERY, "averagedOverInterval": 60}, "averagedOverInterval is"),
         ({**QUERY, "failOpen": "no"}, "failOpen is true or false"),
+        ({**LAG, "prometheus": {}}, "probes[0].prometheus.endpoint is missing"),
         (without(LAG, "wantTotalLagLessThan"), "probes[0].wantTotalLagLessThan is missing"),
         ({**LAG, "wantTotalLagLessThan": 0}, f"wantTotalLagLessThan {POSITIVE}"),
         (without(LAG, "consumerGroupName"), "probes[0].consumerGroupName is missing"),
