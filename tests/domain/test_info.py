@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -138,17 +139,48 @@ def test_a_document_is_neither_kept_nor_changed(document: dict[str, Any]) -> Non
 
 
 @given(info_documents, info_documents)
-def test_only_what_is_changed_is_written_anew(one: dict[str, Any], other: dict[str, Any]) -> None:
-    """A value that came from one document and has all members of another is written like the other."""
-    values = ReplicationInfo.from_document(other)
-    members = {
-        name: getattr(values, name) for name in attrs.fields_dict(ReplicationInfo) if not name.startswith("_")
-    }
-    moved = attrs.evolve(ReplicationInfo.from_document(one), **members)
-    reread = ReplicationInfo.from_document(moved.to_document())
+def test_a_value_is_written_with_all_its_members_wherever_it_came_from(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    value = ReplicationInfo.from_document(other)
+    members = [name for name in attrs.fields_dict(ReplicationInfo) if not name.startswith("_")]
+    moved = attrs.evolve(ReplicationInfo.from_document(one), **{name: getattr(value, name) for name in members})
+    written = moved.to_document()
+    kept = [name for name in one if name in written]
 
-    assert {**values.extras, **one} == {**one, **{k: v for k, v in values.extras.items() if k not in one}}
-    assert attrs.evolve(values, extras={}) == attrs.evolve(reread, extras={})
+    assert value == moved == ReplicationInfo.from_document(written)
+    assert kept == list(written)[: len(kept)]
+
+
+def test_members_that_are_not_known_are_kept_apart() -> None:
+    stored = {**STORED, "foo": [1], "backends": [{"site": "a", "bar": {"x": 1}}]}
+    info = ReplicationInfo.from_document(stored)
+
+    assert {"foo": [1]} == info.extras
+    assert {"bar": {"x": 1}} == info.backends[0].extras
+    assert {} == ReplicationInfo.from_document(STORED).extras
+    assert isinstance(hash(info), int)
+    assert {**STORED, "backends": stored["backends"]} == attrs.evolve(info, extras={}).to_document()
+    assert {**stored, "foo": 2} == attrs.evolve(info, extras={"foo": 2}).to_document()
+
+
+def test_an_empty_backend_is_one_of_no_name_and_no_status() -> None:
+    assert Backend("", Status.NONE) == Backend.from_document({})
+
+
+def test_any_mapping_is_a_document() -> None:
+    assert ReplicationInfo.from_document(STORED) == ReplicationInfo.from_document(MappingProxyType(STORED))
+
+
+def test_what_a_value_was_read_from_is_not_shown() -> None:
+    assert "document" not in repr(ReplicationInfo.from_document(STORED))
+
+
+def test_extras_are_given_by_name() -> None:
+    with pytest.raises(TypeError):
+        Backend("a", PENDING, "", {})  # type: ignore[misc]  # this is what the test is about
+    with pytest.raises(TypeError):
+        ReplicationInfo(PENDING, (), (), "", "", "", "", "", False, 0, {})  # type: ignore[misc]  # and here
 
 
 def test_absent_and_default_members_are_the_same_and_hash_the_same() -> None:

@@ -256,25 +256,22 @@ def _read(document: Document, members: _Members, what: str) -> dict[str, Json]:
     # Asked first for what it nearly always is: every entry that is decoded comes through here.
     if type(document) is not dict and not isinstance(document, Mapping):
         raise InvalidDocument("InternalError", f"{what} is not an object")
-    values: dict[str, Json] = {}
-    absent = 0
+    values: dict[str, Json] = {"extras": {name: value for name, value in document.items() if name not in members}}
     for name, member in members.items():
         value = document.get(name)
         if value is None:
-            absent += name not in document
             values[member.attribute] = member.default
             continue
         try:
             values[member.attribute] = member.read(value)
         except (KeyError, TypeError):
             raise InvalidDocument("InternalError", f"{name} of {what} is malformed") from None
-    if len(document) > len(members) - absent:
-        values["extras"] = {name: value for name, value in document.items() if name not in members}
     return values
 
 
 def _write(value: Json, source: Document | None, extras: Document, members: _Members) -> dict[str, Json]:
-    written = dict(source or ())
+    # Members keep the place in which they stood.
+    written = {name: item for name, item in (source or {}).items() if name in members or name in extras}
     for name, member in members.items():
         now = getattr(value, member.attribute)
         stood = member.default
