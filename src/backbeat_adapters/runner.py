@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -11,8 +12,9 @@ from typing import Final, TypeAlias
 import attrs
 
 from backbeat_core.ports.queue import Record
+from backbeat_core.queueing.backoff import is_retryable
 from backbeat_core.queueing.gate import SHUTDOWN
-from backbeat_core.queueing.outcome import Context, Crashed, Outcome
+from backbeat_core.queueing.outcome import Context, Crashed, Outcome, Retry
 from backbeat_core.services.worker import Task, Worker
 
 Handler: TypeAlias = Callable[[Record, Context], Outcome]
@@ -21,7 +23,23 @@ Handler: TypeAlias = Callable[[Record, Context], Outcome]
 Job: TypeAlias = Callable[[], int]
 """What is done again and again; returns how many milliseconds until the next time (0: at once)."""
 
+
+@attrs.frozen
+class Batch:
+    """
+    How many entries a handling thread takes one after the other before it hands them back together.
+
+    *around* is entered before the first and left after the last; what makes their effects durable may happen
+    there. A batch ends early after *within_ms*, so that no quick entry waits long for a slow one.
+    """
+
+    most: int = 1
+    within_ms: int = 20
+    around: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext
+
+
 SHUTDOWN_GRACE_MS: Final = 25_000
+FAILED_JOB_MS: Final = 1000
 
 _log = logging.getLogger("backbeat.runner")
 
@@ -36,8 +54,17 @@ class Crew:
     room, and on a condition while there is none.
     """
 
-    def __init__(self, worker: Worker, handler: Handler, *, poll_ms: int = 100) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        handler: Handler,
+        *,
+        poll_ms: int = 100,
+        threads: int | None = None,
+        batch: Batch | None = None,
+    ) -> None:
         self.worker = worker
+        self._batch = batch or Batch()
         self.failure: Exception | None = None
         """What the last poll raised that no queue should raise; None once one has gone well."""
         self._handler = handler
@@ -59,7 +86,7 @@ class Crew:
         self._poller = threading.Thread(target=self._poll, name=f"poll {name}", daemon=True)
         self._handlers = [
             threading.Thread(target=self._handle, name=f"work {name} {n}", daemon=True)
-            for n in range(worker.settings.concurrency)
+            for n in range(threads or worker.settings.concurrency)
         ]
 
     def start(self) -> None:
@@ -109,10 +136,37 @@ class Crew:
     def _handle(self) -> None:
         task = self._next()
         while task is not None:
-            outcome = self._outcome_of(task)
+            ended = self._work_on(task)
             with self._lock:
-                self.complete(task, outcome)
+                for each, outcome in ended:
+                    self.complete(each, outcome)
                 task = self._next()
+
+    def _work_on(self, first: Task) -> Sequence[tuple[Task, Outcome]]:
+        """Work on *first*, and on what else is ready as long as the batch lasts."""
+        ended: list[tuple[Task, Outcome]] = []
+        by = time.monotonic() + self._batch.within_ms / 1000
+        try:
+            with self._batch.around():
+                task: Task | None = first
+                while task is not None:
+                    ended.append((task, self._outcome_of(task)))
+                    more = len(ended) < self._batch.most and time.monotonic() < by
+                    task = next(iter(self.worker.take(1)), None) if more else None
+        except Exception as error:
+            # None of them is durable, whatever they answered; one of them may be why.
+            if is_retryable(error) or len(ended) == 1:
+                failure: Outcome = Retry(None, str(error)) if is_retryable(error) else Crashed(error)
+                return [(task, failure) for task, _ in ended]
+            return [self._alone(task) for task, _ in ended]
+        return ended
+
+    def _alone(self, task: Task) -> tuple[Task, Outcome]:
+        try:
+            with self._batch.around():
+                return task, self._outcome_of(task)
+        except Exception as error:
+            return task, Retry(None, str(error)) if is_retryable(error) else Crashed(error)
 
     def _next(self) -> Task | None:
         with self._lock:
@@ -201,9 +255,22 @@ class Runner:
     _jobs: list[threading.Thread] = attrs.field(factory=list)
     _stopping: threading.Event = attrs.field(factory=threading.Event)
 
-    def add(self, worker: Worker, handler: Handler, *, poll_ms: int = 100) -> Crew:
-        """Give *worker* threads; *poll_ms* is how long it may sleep in the queue."""
-        crew = Crew(worker, handler, poll_ms=poll_ms)
+    def add(
+        self,
+        worker: Worker,
+        handler: Handler,
+        *,
+        poll_ms: int = 100,
+        threads: int | None = None,
+        batch: Batch | None = None,
+    ) -> Crew:
+        """
+        Give *worker* threads, one for each slot unless told otherwise.
+
+        *poll_ms* is how long it may sleep in the queue. With a *batch*, a slot is an entry and not a thread: give
+        the worker as many slots as *threads* take together.
+        """
+        crew = Crew(worker, handler, poll_ms=poll_ms, threads=threads, batch=batch)
         self.crews.append(crew)
         if self.ready:
             crew.start()
@@ -270,7 +337,7 @@ class Runner:
                 wait_ms = job()
             except Exception:
                 _log.exception("job %s failed", name)
-                wait_ms = 1000
+                wait_ms = FAILED_JOB_MS
 
 
 def _place(record: Record) -> str:
