@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import time
 from pathlib import Path
 
-from backbeat_adapters.clock import SystemClock
 from backbeat_adapters.embedded import DirectoryLocation, EmbeddedEngine
 from backbeat_adapters.embedded.attributes import Beside
 from backbeat_adapters.embedded.staging import Staging
 from backbeat_core.ports.cache import Cache
-from backbeat_core.ports.clock import Clock
 from backbeat_core.ports.coordinator import Coordinator
 from backbeat_core.ports.queue import Queue
 from backbeat_core.ports.store import Store
 from backbeat_core.testing.contracts.cache import CacheContract
-from backbeat_core.testing.contracts.clock import ClockContract
 from backbeat_core.testing.contracts.coordinator import CoordinatorContract
 from backbeat_core.testing.contracts.location import (
     ConditionalDeleteContract,
@@ -116,11 +112,3 @@ class TestNamedDirectoryLocation(TestDirectoryLocation):
         location._staging = Staging(location.root, unnamed=False)
         location._beside = Beside(location.root, xattrs=False)
         return location
-
-
-class TestSystemClock(ClockContract):
-    def make_clock(self) -> Clock:
-        return SystemClock()
-
-    def pass_time(self, clock: Clock, ms: int) -> None:
-        time.sleep(ms / 1000)
