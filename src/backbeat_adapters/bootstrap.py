@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import attrs
 
-from backbeat_adapters.runner import Handler, Runner
+from backbeat_adapters.batching import BatchingQueue
+from backbeat_adapters.runner import Batch, Handler, Runner
 from backbeat_core.domain.keys import RedisKeys
 from backbeat_core.domain.outcome import Replicated, ReplicationFailed, StatusWritten
 from backbeat_core.domain.replays import Replays
@@ -92,6 +94,10 @@ class Settings:
     populate: PopulateSettings = attrs.field(factory=PopulateSettings)
     status_policy: RetryPolicy = attrs.field(factory=RetryPolicy)
     status_concurrency: int = 4
+    batch: int = 1
+    """Entries that a thread does before their reports are published at once."""
+    status_around: Callable[[], contextlib.AbstractContextManager[object]] | None = None
+    """What makes the writes of one batch of reports durable at once, where the engine can do that."""
     object_metrics_from: int = 0
     transient_locations: frozenset[str] = frozenset()
     shared_key_locations: frozenset[str] = frozenset()
@@ -132,6 +138,10 @@ class Backbeat:
     workers: list[Worker] = attrs.field(factory=list)
     _news: int = 0
     _read_up_to: int = -1
+    _queue: BatchingQueue = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._queue = BatchingQueue(self.ports.queue)
 
     def add_populator(self) -> None:
         """Read the change feed and queue what is owed."""
@@ -156,7 +166,7 @@ class Backbeat:
             self.sources,
             site.target,
             self.ports.store,
-            self.ports.queue,
+            self._queue,
             self.ports.clock,
             ReplicateSettings(
                 site=site.name,
@@ -188,14 +198,14 @@ class Backbeat:
         gate = self.gates.setdefault(site.name, Gate())
         group = f"{self.settings.groups.replication}-{site.name}"
         for topic in (topics.replication, *self.settings.replays.names):
-            self._add(topic, group, handle, concurrency=site.concurrency, gate=gate)
+            self._add(topic, group, handle, threads=site.concurrency, gate=gate, batch=self._reports)
 
     def add_status_processor(self) -> None:
         """Fold reports into the source objects."""
         topics = self.settings.topics
         updater = StatusUpdater(
             self.ports.store,
-            self.ports.queue,
+            self._queue,
             self.ports.clock,
             StatusSettings(
                 replays=self.settings.replays,
@@ -225,7 +235,8 @@ class Backbeat:
             topics.status,
             self.settings.groups.status,
             noted,
-            concurrency=self.settings.status_concurrency,
+            threads=self.settings.status_concurrency,
+            batch=self._writes,
         )
 
     def add_recorders(self) -> None:
@@ -272,6 +283,8 @@ class Backbeat:
         """
         if self.populator is not None and self._read_up_to < self._news:
             return False
+        if not self.runner.idle():
+            return False
         before = self._places()
         return before is not None and self.runner.idle() and before == self._places()
 
@@ -287,9 +300,33 @@ class Backbeat:
             found[topic, group] = marks
         return found
 
+    @property
+    def _reports(self) -> Batch:
+        return Batch(self.settings.batch, around=self._queue.batch)
+
+    @property
+    def _writes(self) -> Batch:
+        around = self.settings.status_around
+
+        @contextlib.contextmanager
+        def together() -> Iterator[None]:
+            assert around is not None
+            with around(), self._queue.batch():
+                yield
+
+        return Batch(1) if around is None else Batch(self.settings.batch, around=together)
+
     def _add(
-        self, topic: str, group: str, handler: Handler, *, concurrency: int = 1, gate: Gate | None = None
+        self,
+        topic: str,
+        group: str,
+        handler: Handler,
+        *,
+        threads: int = 1,
+        gate: Gate | None = None,
+        batch: Batch | None = None,
     ) -> None:
+        batch = batch or Batch()
         worker = Worker(
             self.ports.queue,
             topic,
@@ -297,7 +334,7 @@ class Backbeat:
             clock=self.ports.clock,
             chance=self.chance,
             settings=WorkerSettings(
-                concurrency=concurrency,
+                concurrency=threads * batch.most,
                 commit_interval_ms=self.settings.commit_interval_ms,
                 start=Start.EARLIEST,
                 backoff=Backoff(min_ms=100, max_ms=10_000, factor=2),
@@ -305,7 +342,7 @@ class Backbeat:
             gate=gate,
         )
         self.workers.append(worker)
-        self.runner.add(worker, handler, poll_ms=self.settings.poll_ms)
+        self.runner.add(worker, handler, poll_ms=self.settings.poll_ms, threads=threads, batch=batch)
 
 
 __all__: Sequence[str] = ["Backbeat", "Groups", "Ports", "Settings", "Site", "Topics", "Watcher"]

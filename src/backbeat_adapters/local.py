@@ -36,9 +36,13 @@ from backbeat_core.queueing.backoff import Backoff, RetryPolicy
 from backbeat_core.services.write_object import BucketSettings, ObjectWriter
 
 BUCKETS = "/backbeat/local/buckets"
+LOOK_S = 0.05
+"""How often the main thread looks whether all is done; it competes with those who do it."""
 PAGE = 500
 EXPLAINED = 100
 """How many failures of earlier runs are told with their reasons."""
+BATCH = 32
+"""Objects that a thread does before it reports them at once; a large one is reported alone."""
 LARGE_OBJECT = 8_000_000
 """Bytes from which on the progress of a single object is counted."""
 
@@ -205,7 +209,9 @@ class LocalHost:
         engine = self.engine
         backbeat = Backbeat(
             Ports(engine.queue, engine.store, engine.cache, engine.coordinator, self.clock),
-            Settings(object_metrics_from=LARGE_OBJECT, status_concurrency=2),
+            Settings(
+                object_metrics_from=LARGE_OBJECT, status_concurrency=1, batch=BATCH, status_around=engine.together
+            ),
             sources=self._source,
             watcher=self._onlooker,
         )
@@ -260,7 +266,7 @@ class LocalHost:
         self.backbeat.expect_news()
         while not self.backbeat.at_rest() and not self._stopping.is_set():
             tick()
-            time.sleep(0.02)
+            time.sleep(LOOK_S)
         tick()
 
     def _scan_aside(
@@ -278,7 +284,7 @@ class LocalHost:
         thread = threading.Thread(target=run, name="scan", daemon=True)
         thread.start()
         while thread.is_alive():
-            thread.join(0.05)
+            thread.join(LOOK_S)
             tick()
         (result,) = done
         if isinstance(result, BaseException):

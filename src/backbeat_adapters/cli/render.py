@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
@@ -16,6 +17,7 @@ from rich.text import Text
 from backbeat_adapters.embedded.tree import printable
 from backbeat_adapters.progress import Board
 
+DRAW_S = 0.2
 STATUS_STYLES = {"COMPLETED": "green", "FAILED": "bold red", "PENDING": "yellow", "PROCESSING": "cyan"}
 
 
@@ -68,6 +70,8 @@ class Bars:
 
     def __init__(self, board: Board, *, shown: bool) -> None:
         self._board = board
+        self._shown = shown
+        self._drawn = 0.0
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -91,7 +95,11 @@ class Bars:
         self._progress.__exit__(kind, error, trace)
 
     def refresh(self) -> None:
-        """Draw the board as it stands."""
+        """Draw the board as it stands, if it is shown and was not drawn just now."""
+        now = time.monotonic()
+        if not self._shown or now - self._drawn < DRAW_S:
+            return
+        self._drawn = now
         for name, tally in self._board.tallies().items():
             fields: dict[str, Any] = {
                 "bytes_done": human_bytes(tally.bytes_done),

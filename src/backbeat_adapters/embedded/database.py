@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Final
 
 from backbeat_adapters.embedded.schema import APPLICATION_ID, SCHEMA, VERSION
-from backbeat_core.errors import InvalidConfiguration, InvalidInput, Unavailable
+from backbeat_core.errors import BackbeatError, InvalidConfiguration, InvalidInput, Unavailable
 
 BUSY_MS: Final = 10_000
 """How long a writer waits for the writer of another process."""
@@ -42,6 +44,10 @@ class Database:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.lock = threading.RLock()
+        self.together = False
+        """Whether the thread that holds the lock is making all that it does one transaction."""
+        self.spoiled = False
+        """Whether something in that transaction has gone wrong, so that none of it may stay."""
         self.groups = 0
         """Counts the changes of group membership that this process has made."""
         self._news = threading.Condition()
@@ -108,6 +114,24 @@ class Border:
         """Run a transaction: all of it or nothing."""
         return Step(self, "BEGIN IMMEDIATE")
 
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """
+        Make all that this thread does to the database until the end of the block one transaction.
+
+        What raises inside a step before it has written anything, as a Conflict does, spoils nothing. Whatever
+        else goes wrong, or the block raises, takes everything back; then this raises, and nothing has happened.
+        """
+        database = self.database
+        with self.write():
+            database.together, database.spoiled = True, False
+            try:
+                yield
+            finally:
+                database.together = False
+            if database.spoiled:
+                raise self.error(f"{database.path}: a transaction had to be taken back")
+
     def translate(self, error: sqlite3.Error) -> Unavailable:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         text = MESSAGES.get(code, "{path} does not answer ({error})")
@@ -130,6 +154,8 @@ class Step:
             connection = None if border.closed else border.database.connection()
             if connection is None:
                 raise border.error(f"{border.database.path} is closed, or is not there any more")
+            if border.database.together:
+                self._begin = None
             if self._begin is not None:
                 connection.execute(self._begin)
         except BaseException as error:
@@ -143,9 +169,12 @@ class Step:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        database = self._border.database
         try:
             if self._begin is not None:
                 self._finish(commit=kind is None)
+            elif database.together and error is not None and not isinstance(error, BackbeatError):
+                database.spoiled = True
         except sqlite3.Error as failure:
             raise self._border.translate(failure) from failure
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -40,6 +41,7 @@ class EmbeddedEngine:
         self.processes = processes
         self.queue = EmbeddedQueue(Border(database, QueueUnavailable), processes, clock)
         self.store = EmbeddedStore(Border(database, StoreUnavailable), clock)
+        self._border = Border(database, StoreUnavailable)
         self.cache = EmbeddedCache(Border(database, CacheUnavailable), clock)
         self.coordinator = EmbeddedCoordinator(Border(database, CoordinatorUnavailable), processes, clock)
 
@@ -73,6 +75,17 @@ class EmbeddedEngine:
             raise
         engine.sweep()
         return engine
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """
+        Make all that this thread does to the engine until the end of the block one transaction.
+
+        Other threads wait meanwhile: keep it short, and no file or socket in it. Raises StoreUnavailable when
+        nothing of it has happened.
+        """
+        with self._border.together():
+            yield
 
     def sweep(self) -> None:
         """Free what processes held that are not there any more: group memberships and leases."""
