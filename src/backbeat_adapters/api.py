@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -16,6 +16,10 @@ from backbeat_core.services.healthcheck import Connected, Describe, Health, Heal
 from backbeat_core.services.metrics import Metrics, MetricsSettings
 from backbeat_core.services.pause_resume import PauseResume, PauseSettings
 from backbeat_core.services.retry_failed import FailedOperations, ReadSource, RetryRequest, RetrySettings
+
+
+CONNECTED_FOR_MS: Final = 500
+"""For so long engines that have answered are taken to be reachable."""
 
 
 def new_id() -> str:
@@ -48,6 +52,7 @@ class ApiBackend:
     _failed: FailedOperations = attrs.field(init=False)
     _pauses: PauseResume = attrs.field(init=False)
     _health: Health = attrs.field(init=False)
+    _well_until_ms: int = attrs.field(init=False, default=-1)
 
     def __attrs_post_init__(self) -> None:
         ports, topics, keys = self.ports, self.settings.topics, self.settings.keys
@@ -95,12 +100,23 @@ class ApiBackend:
         return self.find_sites()
 
     def connected(self) -> bool:
+        """
+        Ask the coordinator and the queue, unless they have just answered.
+
+        For so long a loss shows in what the use case itself is told; a recovery shows at once.
+        """
+        if self.ready is not None and not self.ready():
+            return False
+        now_ms = self.ports.clock.elapsed_ms()
+        if now_ms < self._well_until_ms:
+            return True
         try:
             self.ports.coordinator.get("/")
             self.ports.queue.watermarks(self.settings.topics.replication)
         except BackbeatError:
             return False
-        return self.ready is None or self.ready()
+        self._well_until_ms = now_ms + CONNECTED_FOR_MS
+        return True
 
     def health(self) -> Any:
         return self._health.check()
