@@ -17,7 +17,6 @@ from backbeat_core.services.metrics import Metrics, MetricsSettings
 from backbeat_core.services.pause_resume import PauseResume, PauseSettings
 from backbeat_core.services.retry_failed import FailedOperations, ReadSource, RetryRequest, RetrySettings
 
-
 CONNECTED_FOR_MS: Final = 500
 """For so long engines that have answered are taken to be reachable."""
 
