@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import signal
@@ -161,9 +162,12 @@ def _backend(local: LocalHost) -> ApiBackend:
     engine = local.engine
     ports = Ports(engine.queue, engine.store, engine.cache, engine.coordinator, local.clock)
 
-    def sites() -> Sites:
-        names = tuple(local.locations)
+    @functools.lru_cache(maxsize=1)  # a request asks each time; the answer seldom changes
+    def known(names: tuple[str, ...]) -> Sites:
         return Sites(crr=names, lifecycle=names)
+
+    def sites() -> Sites:
+        return known(tuple(local.locations))
 
     def configuration(bucket: str) -> ReplicationConfiguration | None:
         layout = local.layouts.get(bucket)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from typing import Final
 
 import attrs
 
@@ -13,7 +14,8 @@ from backbeat_core.http.backend import Backend
 from backbeat_core.http.browser import Guard
 from backbeat_core.http.handlers import HANDLERS
 from backbeat_core.http.message import Request, Response, error_response
-from backbeat_core.http.routing import METHODS, Refusal, Resolved, Sites, allowed, precheck, resolve
+from backbeat_core.http.routes import PREFIXES, ROUTES
+from backbeat_core.http.routing import METHODS, Refusal, Resolved, allowed, precheck, resolve
 from backbeat_core.responses import ACCESS_DENIED, INTERNAL_ERROR, METHOD_NOT_ALLOWED, Component, fault_of
 
 
@@ -87,8 +89,16 @@ def refuse(api: Api, request: Request) -> Response | None:
 
 def is_slow(request: Request) -> bool:
     """Return whether the answer may take a minute, as a deep health check does."""
-    asked = resolve(request.method, request.target, Sites)
-    return isinstance(asked, Resolved) and asked.route.slow
+    return request.target.partition("?")[0] in _SLOW
+
+
+_SLOW: Final = frozenset(
+    f"{prefix}{stray}{route.pattern}"
+    for route in ROUTES
+    if route.slow
+    for prefix in PREFIXES
+    for stray in ("", "/")
+)
 
 
 def late(api: Api, request: Request, limit_s: float) -> Response:

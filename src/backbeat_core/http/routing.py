@@ -251,12 +251,15 @@ def _resolve_control(method: str, route: str, words: list[str], sites: Sites) ->
 
 def _decode(word: str) -> str:
     """Return one element of a path without percent-encoding (B3); what is no UTF-8 becomes U+FFFD."""
-    return _SURROGATE.sub("�", urllib.parse.unquote(word, errors="replace") if "%" in word else word)
+    text = urllib.parse.unquote(word, errors="replace") if "%" in word else word
+    return text if text.isascii() else _SURROGATE.sub("�", text)
 
 
 def _parameters(query: str) -> Mapping[str, str]:
     """Return the first value of each parameter, decoded as forms are; one without `=` is empty."""
     found: dict[str, str] = {}
+    if not query:
+        return found
     for name, value in urllib.parse.parse_qsl(query, keep_blank_values=True, errors="replace"):
         found.setdefault(name, _SURROGATE.sub("�", value))
     return found
