@@ -268,6 +268,75 @@ def test_kills_at_random_moments_lose_nothing_that_was_done(open_engine, state):
         engine.close()
 
 
+# Several steps as one
+
+
+def test_steps_together_are_one_transaction(open_engine):
+    engine, other = open_engine(), open_engine()
+    engine.store.put("bucket", "key", {"n": 1})
+
+    with engine.together():
+        engine.store.put("bucket", "key", {"n": 2})
+        with engine.together():
+            engine.queue.publish("topic", messages(4))
+        with pytest.raises(Conflict):
+            engine.store.put("bucket", "key", {"n": 3}, expected=b"stale")
+        assert {"n": 2} == engine.store.get("bucket", "key").value
+        assert {"n": 1} == other.store.get("bucket", "key").value
+        assert {} == other.queue.watermarks("topic")
+        engine.cache.write([Increment("n", 1)])
+
+    assert {"n": 2} == other.store.get("bucket", "key").value
+    assert 4 == sum(mark.high for mark in other.queue.watermarks("topic").values())
+    assert [1] == list(other.cache.read([Count("n")]))
+
+
+def half_written(engine):
+    with pytest.raises(InvalidInput):
+        engine.cache.write([Increment("n", 1), Increment("set", 1)])
+
+
+def raised(engine):
+    raise ZeroDivisionError
+
+
+def out_of_space(engine):
+    database = engine.database.connection()
+    database.execute("PRAGMA max_page_count = 1")
+    results = engine.queue.publish("topic", messages(100, 5000))
+    assert {QueueUnavailable} == {type(result) for result in results}
+    database.execute("PRAGMA max_page_count = 1000000")
+    with pytest.raises(StoreUnavailable):
+        engine.store.put("bucket", "after", {})
+
+
+@pytest.mark.parametrize(
+    ("trouble", "error"),
+    [(half_written, StoreUnavailable), (raised, ZeroDivisionError), (out_of_space, StoreUnavailable)],
+)
+def test_steps_together_are_taken_back_together(open_engine, trouble, error):
+    engine = open_engine()
+    engine.cache.write([AddMember("set", "m", 1)])
+    engine.queue.publish("topic", messages(1))
+    before = dict(engine.queue.watermarks("topic"))
+
+    def do():
+        with engine.together():
+            engine.store.put("bucket", "before", {})
+            engine.queue.publish("topic", messages(2))
+            trouble(engine)
+
+    with pytest.raises(error):
+        do()
+
+    assert [] == list(engine.store.scan("bucket"))
+    assert before == engine.queue.watermarks("topic")
+    assert [0] == list(engine.cache.read([Count("n")]))
+    with engine.together():
+        engine.store.put("bucket", "again", {})
+    assert ["again"] == [document.key for document in engine.store.scan("bucket")]
+
+
 # Several threads, several processes
 
 

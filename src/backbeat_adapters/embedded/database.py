@@ -120,17 +120,22 @@ class Border:
         Make all that this thread does to the database until the end of the block one transaction.
 
         What raises inside a step before it has written anything, as a Conflict does, spoils nothing. Whatever
-        else goes wrong, or the block raises, takes everything back; then this raises, and nothing has happened.
+        else goes wrong takes everything back: steps that follow are refused, this raises, and nothing has
+        happened. So does whatever the block raises. A block inside a block is a part of it.
         """
         database = self.database
-        with self.write():
-            database.together, database.spoiled = True, False
-            try:
+        with database.lock:
+            if database.together:
                 yield
-            finally:
-                database.together = False
-            if database.spoiled:
-                raise self.error(f"{database.path}: a transaction had to be taken back")
+                return
+            with self.write():
+                database.together, database.spoiled = True, False
+                try:
+                    yield
+                finally:
+                    database.together = False
+                if database.spoiled:
+                    raise self.error(f"{database.path}: a transaction had to be taken back")
 
     def translate(self, error: sqlite3.Error) -> Unavailable:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
@@ -141,11 +146,12 @@ class Border:
 class Step:
     """One turn at the connection, and with *begin* one transaction, rolled back by whatever is raised."""
 
-    __slots__ = ("_begin", "_border", "_connection")
+    __slots__ = ("_begin", "_border", "_changes", "_connection", "_inside")
 
     def __init__(self, border: Border, begin: str | None) -> None:
         self._border = border
         self._begin = begin
+        self._inside = False
 
     def __enter__(self) -> sqlite3.Connection:
         border = self._border
@@ -155,8 +161,8 @@ class Step:
             if connection is None:
                 raise border.error(f"{border.database.path} is closed, or is not there any more")
             if border.database.together:
-                self._begin = None
-            if self._begin is not None:
+                self._enter_block(connection)
+            elif self._begin is not None:
                 connection.execute(self._begin)
         except BaseException as error:
             border.database.lock.release()
@@ -171,10 +177,12 @@ class Step:
     ) -> None:
         database = self._border.database
         try:
-            if self._begin is not None:
+            if self._inside:
+                wrote = self._connection.total_changes != self._changes
+                if error is not None and (wrote or not isinstance(error, BackbeatError)):
+                    database.spoiled = True
+            elif self._begin is not None:
                 self._finish(commit=kind is None)
-            elif database.together and error is not None and not isinstance(error, BackbeatError):
-                database.spoiled = True
         except sqlite3.Error as failure:
             raise self._border.translate(failure) from failure
         finally:
@@ -183,6 +191,15 @@ class Step:
             raise InvalidInput(f"a number is too large to be kept: {error}") from error
         if isinstance(error, sqlite3.Error):
             raise self._border.translate(error) from error
+
+    def _enter_block(self, connection: sqlite3.Connection) -> None:
+        database = self._border.database
+        # A full disk ends a transaction on its own; what came after would stay without what was before.
+        if database.spoiled or not connection.in_transaction:
+            database.spoiled = True
+            raise self._border.error(f"{database.path}: the transaction that this is a part of is taken back")
+        self._inside = True
+        self._changes = connection.total_changes
 
     def _finish(self, *, commit: bool) -> None:
         if commit:

@@ -81,15 +81,15 @@ class EmbeddedStore(Store):
     def patch(
         self, collection: str, key: str, members: Mapping[str, Json], *, expected: Version | Expected = ANY
     ) -> Document:
-        _to_json(members)
+        changed = json.loads(_to_json(members))
         with self._border.write() as db:
             found = db.execute(STANDING, (encode(collection), encode(key))).fetchone()
             if found is None:
                 raise Conflict(key, expected=expected, found=None)
             _compare(key, expected, found[0])
-            text = _to_json({**json.loads(found[1]), **members})
-            seq = self._write(db, collection, key, text, found[0])
-        return _document(key, seq, text)
+            value = {**json.loads(found[1]), **changed}
+            seq = self._write(db, collection, key, _to_json(value), found[0])
+        return Document(key, value, b"%d" % seq)
 
     def delete(self, collection: str, key: str, *, expected: Version | Expected = ANY) -> bool:
         where = (encode(collection), encode(key))
