@@ -22,7 +22,7 @@ CONNECTED_FOR_MS: Final = 500
 """For so long engines that have answered are taken to be reachable."""
 
 METRICS_FOR_MS: Final = 50
-"""So old may the metrics of an answer be; under `CI=true`, whose tests read what they have just written, not at all."""
+"""So old may metrics be. Not under `CI=true`, whose tests read what they have just written."""
 
 
 def new_id() -> str:
