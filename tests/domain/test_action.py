@@ -150,7 +150,7 @@ def test_a_refusal_says_what_is_wrong_and_where(value: bytes, reason: str) -> No
         decode_action(value, now_ms=NOW_MS, topic="backbeat-gc", partition=3, offset=14)
 
     found = refused.value
-    assert found.reason.startswith(reason)
+    assert reason == found.reason.partition(":")[0]
     assert ("backbeat-gc", 3, 14) == (found.topic, found.partition, found.offset)
 
 

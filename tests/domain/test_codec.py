@@ -82,7 +82,7 @@ def test_what_is_read_is_of_its_type() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("{", "malformed JSON in message: Expecting property name"),
+        ("{", "malformed JSON in message"),
         ("[]", "message is not an object"),
         ("null", "message is not an object"),
         ("{}", "missing Title"),
@@ -102,7 +102,8 @@ def test_a_refusal_says_what_is_wrong_and_where(text: str, reason: str) -> None:
     with pytest.raises(UndecodableEntry) as refused:
         Painting.decode(text.encode(), topic="paintings", partition=3, offset=14)
 
-    assert refused.value.reason.startswith(reason)
+    # What follows the colon of malformed JSON are the words of the standard library.
+    assert reason == refused.value.reason.partition(":")[0]
     assert ("paintings", 3, 14) == (refused.value.topic, refused.value.partition, refused.value.offset)
 
 

@@ -350,6 +350,14 @@ def test_metadata_that_was_not_decoded_is_checked_when_it_is_asked() -> None:
     assert ReplicationInfo() == ObjectEntry("b", "k", {"replicationInfo": None}).info
 
 
+def test_the_log_line_names_the_workflow() -> None:
+    workflow = entry(workflow_id="w", workflow_version=1, node_id="n", unique_id="u", ignore=True).log_info
+
+    assert {"workflowId": "w", "workflowVersion": 1, "nodeId": "n", "uniqueId": "u", "ignore": True}.items() <= (
+        workflow.items()
+    )
+
+
 def test_the_log_line_says_what_is_known() -> None:
     assert entry().log_info == {
         "bucket": "b1",
