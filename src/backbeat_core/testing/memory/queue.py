@@ -76,7 +76,10 @@ class MemoryBroker:
         return self.topics[name]
 
     def group(self, topic: str, name: str) -> _Group:
-        return self.topic(topic).groups.setdefault(name, _Group())
+        groups = self.topic(topic).groups
+        if name not in groups:
+            groups[name] = _Group()
+        return groups[name]
 
     def grow(self, topic: str, partitions: int) -> None:
         """Give *topic* as many *partitions*, creating it if need be; it never shrinks."""

@@ -87,8 +87,8 @@ def _differs(world: World, version: Version, site: Site, found: _Object | None) 
         return f"{site.name} has {found.body!r}"
     if not site.cloud:
         return None
-    tags = {str(name): str(value) for name, value in world.checks.facts.tags[version.place].items()}
-    if dict(found.stored.attributes.tags) != tags:
-        return f"{site.name} has the tags {dict(found.stored.attributes.tags)}, not {tags}"
+    expected = world.checks.facts.tags[version.place]
+    if dict(found.stored.attributes.tags) not in expected:
+        return f"{site.name} has the tags {dict(found.stored.attributes.tags)}, not {expected[0]}"
     number = found.stored.attributes.user_metadata.get("number")
     return None if number == version.number else f"{site.name} has the user metadata of {number}"

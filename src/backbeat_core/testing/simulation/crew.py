@@ -17,7 +17,7 @@ from backbeat_core.testing.simulation.ports import FaultyQueue
 from backbeat_core.testing.simulation.process import Host
 from backbeat_core.testing.simulation.scheduler import Thread
 
-IDLE_MS = 5_000
+IDLE_MS = 20_000
 """How long a poller sleeps at the most; far less than a session."""
 
 COMMIT_MS = 2_000
@@ -92,16 +92,16 @@ class Crew:
         return 0 if fetched and worker.room else worker.rest_ms(IDLE_MS)
 
     def _dispatch(self) -> None:
-        scheduler = self.host.engines.scheduler
+        engines = self.host.engines
         for task in self.worker.take():
-            scheduler.add(Thread(self.host, self._task_name, functools.partial(self._handle, task)))
+            engines.onlooker.started(self, task)
+            self.running.append(task)
+            engines.scheduler.add(Thread(self.host, self._task_name, functools.partial(self._handle, task)))
 
     def _handle(self, task: Task) -> int:
         host, engines = self.host, self.host.engines
         record = task.record
-        engines.onlooker.started(self, task)
         outer, host.handling = host.handling, Handled(record, engines.scheduler.now_ms)
-        self.running.append(task)
         try:
             outcome = self._outcome(task)
         finally:

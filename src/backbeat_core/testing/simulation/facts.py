@@ -101,8 +101,12 @@ class Facts:
         self.now: dict[Place, Version] = {}
         self.newest: dict[Place, str] = {}
         """The newest version that each object ever had, deleted or not."""
-        self.tags: dict[Place, Mapping[str, Any]] = {}
-        """The tags that each version had when it was armed last: later ones are nobody's business (2.3)."""
+        self.tags: dict[Place, list[Mapping[str, Any]]] = {}
+        """
+        The tags that each version has had since it was armed last.
+
+        Those that came without arming it are nobody's business (2.3), but a late copy may take them along.
+        """
         self.turn = itertools.count(1)
         self.published_at: dict[tuple[str, int, int], int] = {}
         """When each record of a topic was stored, as a number that grows."""
@@ -154,8 +158,10 @@ class Facts:
             self.newest[name] = min(after.key, self.newest.get(name, after.key))
         else:
             self.newest.setdefault(name, after.key)
-        if host.spared and (before is None or before.info.generation != after.info.generation):
-            self.tags[after.place] = md.tags(after.metadata)
+        if host.spared:
+            if before is None or before.info.generation != after.info.generation or before.number != after.number:
+                self.tags[after.place] = []
+            self.tags[after.place].append(md.tags(after.metadata))
 
 
 def position_in(data: bytes) -> int:

@@ -84,7 +84,8 @@ class FaultyLocation(Location):
     def _placed(self, method: str, name: str) -> None:
         engines = self.host.engines
         engines.note(f"{self.host.name} {method} {self.name}/{name}")
-        engines.onlooker.placed(self.host, self.name, name)
+        if not method.endswith("tags"):
+            engines.onlooker.placed(self.host, self.name, name)
         self.host.after(f"{self.side}.{method}", _unavailable)
 
     def list(self, *, prefix: str = "", after: str = "", limit: int = 1000) -> Sequence[Stored]:

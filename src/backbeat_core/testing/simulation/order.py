@@ -11,6 +11,7 @@ from backbeat_core.domain.messages import FailureRecord
 from backbeat_core.domain.selection import LogEntry, Selected, select
 from backbeat_core.domain.service_state import decode_state, is_paused
 from backbeat_core.domain.status import Status
+from backbeat_core.services.follow_pauses import FollowSettings
 from backbeat_core.services.replicate import sites_of
 from backbeat_core.services.worker import Task
 from backbeat_core.testing.simulation.copies import name_at_target, site_of
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from backbeat_core.testing.simulation.crew import Crew
     from backbeat_core.testing.simulation.process import Host
     from backbeat_core.testing.simulation.world import World
+
+
+REFRESH_MS = FollowSettings().refresh_ms
+"""A worker that polls more often than this need not look each time."""
 
 
 def note_published(world: World, topic: str, place: tuple[str, int, int], value: bytes) -> None:
@@ -90,7 +95,7 @@ def inv_21_pause(world: World, crew: Crew, task: Task) -> str | None:
         return None
     since = world.checks.paused_since.get(program.site.name)
     looked, _ = world.seen_paused.get(program.name, (-1, False))
-    if since is not None and since < looked:
+    if since is not None and since < looked - REFRESH_MS:
         return f"{program.name} began {task.record.offset} while {program.site.name} was paused"
     return None
 
@@ -111,22 +116,32 @@ def inv_10_collection_is_safe(world: World, host: Host, location: str, name: str
 def inv_4_no_stale_overwrite(world: World, host: Host, location: str, name: str) -> str | None:
     """What an older version brings to a target never stands before what a newer one has COMPLETED there."""
     site, entry = site_of(world, location), entry_in_hand(host)
-    if site is None or entry is None or "\0" not in entry.stored_key:
-        return None
-    if name != f"{entry.bucket}/{entry.object_key}":
+    if site is None or entry is None or name != f"{entry.bucket}/{entry.object_key}":
         return None
     stored = world.engines.locations[location].objects.get(name, [])
-    shows_deleted = not stored or stored[-1] is None
-    if site.versioned and not (shows_deleted and md.is_delete_marker(entry.metadata)):
+    brought = stored[-1] if stored else None
+    if site.versioned and brought is not None:
         return None  # it keeps all versions; which one is current is only seen by who does not ask for one
-    for newer in world.checks.facts.newer(entry.bucket, entry.stored_key):
+    key = _key_of(world, entry, None if brought is None else brought.stored.attributes.user_metadata["number"])
+    begun = getattr(host.handling, "began_at", 0)
+    for newer in world.checks.facts.newer(entry.bucket, key):
         backend = newer.info.backend(location)
-        begun = getattr(host.handling, "began_at", 0)
-        if backend is not None and backend.status is Status.COMPLETED:
-            done = world.checks.completed_at.get((newer.place, location), 0)
-            if done < begun:
-                return f"{host.name} brings {entry.stored_key!r} to {location} over {newer}"
+        done = world.checks.completed_at.get((newer.place, location), begun)
+        # What was completed while this was already on its way is put back: see INV-2 at rest.
+        if backend is not None and backend.status is Status.COMPLETED and done < begun:
+            return f"{host.name} brings {key!r} to {location} over {newer}"
     return None
+
+
+def _key_of(world: World, entry: ObjectEntry, number: str | None) -> str:
+    """Return the newest version of an object that a target shows, by the number of its put, None: a deletion."""
+    keys = [
+        version.key
+        for version in world.checks.facts.now.values()
+        if (version.bucket, version.object_key) == (entry.bucket, entry.object_key)
+        and (version.number == number if number else md.is_delete_marker(version.metadata))
+    ]
+    return min(keys, default=entry.stored_key)
 
 
 def inv_14_populator(world: World, host: Host, before: bytes | None, after: bytes) -> str | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from backbeat_core.testing.simulation.engines import Engines
 
 RESTART_MS = (500, 30_000)
-SLOW_MS = (50, 45_000)
+SLOW_MS = (50, 90_000)
 
 
 @attrs.define(eq=False)

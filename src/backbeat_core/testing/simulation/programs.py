@@ -14,7 +14,7 @@ from backbeat_core.services.populate import PopulateSettings
 from backbeat_core.services.reconcile import ReconcileSettings
 from backbeat_core.services.replicate import ReplicateSettings
 from backbeat_core.services.update_status import StatusSettings
-from backbeat_core.testing.simulation.crew import Crew
+from backbeat_core.testing.simulation.crew import IDLE_MS, Crew
 from backbeat_core.testing.simulation.locations import SOURCE, TARGET, FaultyCloud, FaultyLocation
 from backbeat_core.testing.simulation.ports import FaultyCache, FaultyCoordinator, FaultyQueue, FaultyStore
 from backbeat_core.testing.simulation.process import Host, Process
@@ -82,7 +82,7 @@ class PopulatorProgram(Program):
             return 1000
         if done.read:
             self.engines.note(f"{self.name} read {done.read} queued {done.queued}")
-        return 0 if done.more or done.read else 3_000
+        return 0 if done.more or done.read else 3_000 if done.standby else 10_000
 
 
 class SiteProgram(Program):
@@ -168,6 +168,7 @@ class RecorderProgram(Program):
         metrics = parts.metrics_recorder(cache, host.clock)
         self._reader = parts.metrics_reader(FaultyQueue(host), METRICS, METRICS_GROUP, metrics.apply)
         self._metrics = host.thread("metrics", self._step)
+        self.engines.listen(METRICS, self._metrics)
 
     def stop(self) -> None:
         super().stop()
@@ -175,7 +176,7 @@ class RecorderProgram(Program):
 
     def _step(self) -> int:
         try:
-            return 500 if self._reader.step() else 5_000
+            return 500 if self._reader.step() else IDLE_MS
         except Unavailable:
             return 1000
 

@@ -41,7 +41,7 @@ from backbeat_core.testing.simulation.trace import Trace
 from backbeat_core.testing.simulation.users import Users
 
 DATA_STORE = "source-data"
-SESSION_MS = 30_000
+SESSION_MS = 60_000
 
 
 class _Supervisor(Process):
