@@ -116,6 +116,11 @@ def test_objects_are_answered_in_one_round_trip() -> None:
     assert 2 == engines.cache.reads
 
 
+def test_an_object_that_nothing_was_counted_for_has_not_begun() -> None:
+    assert "0%" == metrics(Engines()).progress("a", "b", "k", "v")["progress"]
+    assert "0.00" == metrics(Engines()).throughput("a", "b", "k", "v")["throughput"]
+
+
 def test_nothing_is_answered_when_the_cache_is_away() -> None:
     """D17: zeros would be a lie."""
     engines = Engines()

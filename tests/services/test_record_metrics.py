@@ -93,6 +93,14 @@ def test_an_adjustment_keeps_its_sign() -> None:
     assert (-1, -7) == (counted(engines, DataPoint.OPS_PENDING), counted(engines, DataPoint.BYTES_PENDING))
 
 
+def test_numbers_that_are_not_there_count_nothing() -> None:
+    engines = Engines()
+
+    recorder(engines).apply(0, [(0, b'{"extension":"crr","type":"queued","site":"aws"}')])
+
+    assert {0} == {counted(engines, point) for point in DataPoint}
+
+
 def test_progress_of_an_object_leaves_its_site_alone() -> None:
     engines = Engines()
 

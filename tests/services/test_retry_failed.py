@@ -272,6 +272,19 @@ def test_a_page_that_ends_with_its_hour_goes_on_with_the_next_that_has_any() -> 
     assert ["older"] == keys_of(second)
 
 
+def test_the_last_place_of_a_page_goes_to_the_hour_before() -> None:
+    engines = Engines()
+    fail(engines, *(f"new{number:02}" for number in range(PAGE - 1)))
+    fail(engines, "old1", at_ms=NOW_MS - HOUR_MS)
+    fail(engines, "old0", at_ms=NOW_MS - HOUR_MS - 1)
+
+    page = operations(engines).list("aws")
+
+    assert PAGE == len(keys_of(page))
+    assert "old1" == keys_of(page)[-1]
+    assert NOW_MS - HOUR_MS - 1 == page["NextMarker"]
+
+
 def test_members_in_the_wrong_hour_do_not_make_the_paging_go_in_circles() -> None:
     engines = Engines()
     key = KEYS.failures("aws", HOUR_START_MS - HOUR_MS)
@@ -467,8 +480,9 @@ def test_a_cache_that_goes_away_in_the_middle_fails_the_retry_and_keeps_the_fail
         operations(engines, Going()).retry([request])
     engines.cache.unreachable = False
     assert {"b:k:v": NOW_MS} == failing(engines)
+    engines.clock.advance(299_999)
     assert not engines.cache.acquire(request.lock, "next", 1)
-    engines.clock.advance(300_000)
+    engines.clock.advance(1)
     assert 1 == len(operations(engines).retry([request]))
 
 
