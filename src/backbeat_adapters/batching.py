@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from backbeat_core.errors import BackbeatError
@@ -27,11 +27,12 @@ class BatchingQueue(Queue):
         self._of_thread = threading.local()
 
     @contextlib.contextmanager
-    def batch(self) -> Iterator[None]:
+    def batch(self, first: Callable[[], None] | None = None) -> Iterator[None]:
         """
-        Hold what this thread publishes until the end of the block.
+        Hold what this thread publishes until the end of the block; then do *first*, and publish it.
 
-        Raises the first refusal, such as QueueUnavailable or MessageTooLarge; some of it may be there then.
+        Raises what *first* does, and the first refusal, such as QueueUnavailable or MessageTooLarge; some of
+        it may be there then.
         """
         held: dict[str, list[Message]] = {}
         self._of_thread.held = held
@@ -39,6 +40,8 @@ class BatchingQueue(Queue):
             yield
         finally:
             self._of_thread.held = None
+        if first is not None and held:
+            first()
         for topic, messages in held.items():
             for result in self._inner.publish(topic, messages):
                 if isinstance(result, BackbeatError):

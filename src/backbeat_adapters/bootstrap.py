@@ -81,6 +81,8 @@ class Site:
     versioned: bool = False
     stamp: bool = True
     one_version: bool = False
+    flush: Callable[[], None] | None = None
+    """What makes durable all that was written to the target, called before it is reported."""
 
 
 @attrs.frozen
@@ -197,8 +199,9 @@ class Backbeat:
 
         gate = self.gates.setdefault(site.name, Gate())
         group = f"{self.settings.groups.replication}-{site.name}"
+        batch = Batch(self.settings.batch, around=lambda: self._queue.batch(site.flush))
         for topic in (topics.replication, *self.settings.replays.names):
-            self._add(topic, group, handle, threads=site.concurrency, gate=gate, batch=self._reports)
+            self._add(topic, group, handle, threads=site.concurrency, gate=gate, batch=batch)
 
     def add_status_processor(self) -> None:
         """Fold reports into the source objects."""
@@ -299,10 +302,6 @@ class Backbeat:
                 return None
             found[topic, group] = marks
         return found
-
-    @property
-    def _reports(self) -> Batch:
-        return Batch(self.settings.batch, around=self._queue.batch)
 
     @property
     def _writes(self) -> Batch:

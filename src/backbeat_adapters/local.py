@@ -55,11 +55,17 @@ def default_state() -> Path:
 
 @attrs.frozen
 class LocalSettings:
-    """How hard one machine tries: *retries* after a first failure, from *retry_delay_ms* on; threads a site."""
+    """
+    How hard one machine tries: *retries* after a first failure, from *retry_delay_ms* on; threads a site.
+
+    *sync*: an object is COMPLETED only when the disk has it, so that a power loss takes nothing back. Without,
+    as with `cp` and rclone, the system writes when it likes; a process that dies loses nothing either way.
+    """
 
     retries: int = 3
     retry_delay_ms: int = 200
-    concurrency: int = 4
+    concurrency: int = 2
+    sync: bool = False
 
 
 @attrs.frozen
@@ -222,15 +228,17 @@ class LocalHost:
             backoff=Backoff(min_ms=max(1, self.settings.retry_delay_ms), max_ms=60_000, factor=2),
         )
         for name, path in locations.items():
+            target = DirectoryLocation(path, create=False, durable=False)
             backbeat.add_site(
                 Site(
                     name,
-                    DirectoryLocation(path, create=False),
+                    target,
                     policy=policy,
                     concurrency=self.settings.concurrency,
                     min_mpu_size_mb=None,
                     stamp=False,
                     one_version=True,
+                    flush=target.flush if self.settings.sync else None,
                 )
             )
         backbeat.add_status_processor()

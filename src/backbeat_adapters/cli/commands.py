@@ -65,7 +65,10 @@ RETRY_DELAY = click.option(
     help="Wait before the first of them, in milliseconds; it doubles from one to the next.",
 )
 CONCURRENCY = click.option(
-    "--concurrency", type=click.IntRange(1, 256), default=4, show_default=True, help="Objects at once, a location."
+    "--concurrency", type=click.IntRange(1, 256), default=2, show_default=True, help="Threads, for each location."
+)
+SYNC = click.option(
+    "--sync", is_flag=True, help="COMPLETED only when the disk has it: a power loss takes nothing back. Slower."
 )
 
 
@@ -90,6 +93,7 @@ def backbeat(verbose: bool) -> None:
 @RETRIES
 @RETRY_DELAY
 @CONCURRENCY
+@SYNC
 @JSON
 def replicate(
     source: Path,
@@ -100,6 +104,7 @@ def replicate(
     retries: int,
     retry_delay: int,
     concurrency: int,
+    sync: bool,
     as_json: bool,
 ) -> int:
     """Replicate the directory SOURCE to two or more locations, and stop when every object is at rest.
@@ -107,7 +112,7 @@ def replicate(
     Killed and started again it goes on where it was; what is COMPLETED is not copied again. A changed file
     becomes a new version, a removed file a delete marker.
     """
-    settings = LocalSettings(retries, retry_delay, concurrency)
+    settings = LocalSettings(retries, retry_delay, concurrency, sync)
     return local_commands.replicate(source, to, state, bucket, rules, settings, as_json=as_json)
 
 
@@ -131,6 +136,7 @@ def replicate(
 @RETRIES
 @RETRY_DELAY
 @CONCURRENCY
+@SYNC
 def serve(
     source: Path | None,
     to: tuple[str, ...],
@@ -144,6 +150,7 @@ def serve(
     retries: int,
     retry_delay: int,
     concurrency: int,
+    sync: bool,
 ) -> int:
     """Watch a directory, replicate what changes, and answer the REST API, until SIGTERM.
 
@@ -153,7 +160,7 @@ def serve(
     from backbeat_adapters.cli.serve import serve as run_server
 
     options = ServeOptions(source, to, state, bucket, rules, config, host, port, interval)
-    return run_server(options, LocalSettings(retries, retry_delay, concurrency))
+    return run_server(options, LocalSettings(retries, retry_delay, concurrency, sync))
 
 
 @backbeat.command()
@@ -178,6 +185,7 @@ def head(bucket: str, key: str, state: Path, version_id: str, raw: bool, as_json
 @RETRIES
 @RETRY_DELAY
 @CONCURRENCY
+@SYNC
 @JSON
 def retry(
     everything: bool,
@@ -189,6 +197,7 @@ def retry(
     retries: int,
     retry_delay: int,
     concurrency: int,
+    sync: bool,
     as_json: bool,
 ) -> int:
     """Replicate again what has FAILED, and stop when it is at rest.
@@ -201,7 +210,7 @@ def retry(
     url = url or local_commands.api_of(state)
     if url is not None:
         return remote.retry_remote(url, site, key, bucket, as_json=as_json)
-    settings = LocalSettings(retries, retry_delay, concurrency)
+    settings = LocalSettings(retries, retry_delay, concurrency, sync)
     return local_commands.retry(state, bucket, site, key, settings, as_json=as_json)
 
 
