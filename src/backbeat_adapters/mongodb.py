@@ -170,7 +170,18 @@ class MongoStore(Store):
             return [documents.document(raw) for raw in found]
 
     def changes(self, after: Position | None, *, limit: int = 1000) -> Feed:
-        with _border(), self._streams.at(after) as stream:
+        with _border():
+            for _ in range(_ATTEMPTS):
+                try:
+                    return self._read(after, limit)
+                except HistoryLost:
+                    # The oldest change can go while it is looked up; the next is the oldest then.
+                    if after is not None:
+                        raise
+            raise StoreUnavailable("the oplog is too short: its oldest change is gone before it can be read")
+
+    def _read(self, after: Position | None, limit: int) -> Feed:
+        with self._streams.at(after) as stream:
             found: list[Change] = []
             while len(found) < limit and (event := stream.try_next()) is not None:
                 found += _change(event)
@@ -226,7 +237,8 @@ class _Streams:
             _shut(kept)
             stream = self._open(position)
         try:
-            yield stream
+            with _history(position):
+                yield stream
         except BaseException:
             _shut(("", stream))
             raise
@@ -244,7 +256,7 @@ class _Streams:
         begin: dict[str, Any] = (
             {"start_at_operation_time": self._oldest()} if position is None else {"start_after": _token(position)}
         )
-        try:
+        with _history(position):
             return self._database.watch(  # type: ignore[no-any-return]  # a database of any type of document
                 [{"$match": {"operationType": {"$in": _KINDS}}}],
                 full_document="updateLookup",
@@ -252,12 +264,6 @@ class _Streams:
                 max_await_time_ms=1,
                 **begin,
             )
-        except OperationFailure as error:
-            if error.code in _LOST:
-                raise HistoryLost(str(position)) from error
-            if error.code in _NO_TOKEN:
-                raise InvalidInput(f"{position!r} is no position of this feed") from error
-            raise
 
     def _oldest(self) -> Timestamp:
         first = self._client.local["oplog.rs"].find_one(sort=[("$natural", 1)], projection={"ts": True})
@@ -265,6 +271,19 @@ class _Streams:
             raise StoreUnavailable("there is no oplog: changes are told by replica sets only")
         moment: Timestamp = first["ts"]
         return moment
+
+
+@contextlib.contextmanager
+def _history(position: Position | None) -> Iterator[None]:
+    """Translate what MongoDB says of a place in its log."""
+    try:
+        yield
+    except OperationFailure as error:
+        if error.code in _LOST:
+            raise HistoryLost(str(position)) from error
+        if error.code in _NO_TOKEN:
+            raise InvalidInput(f"{position!r} is no position of this feed") from error
+        raise
 
 
 def _shut(kept: tuple[Position, DatabaseChangeStream[Any]] | None) -> None:

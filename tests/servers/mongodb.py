@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,15 @@ def _program() -> Path:
 
 
 class MongoDB(Server):
-    """MongoDB 6."""
+    """MongoDB 6. *options* are those of its manual."""
 
     name = "mongodb"
+
+    def __init__(
+        self, directory: Path, *, port: int | None = None, options: Mapping[str, object] | None = None
+    ) -> None:
+        super().__init__(directory, port=port)
+        self.options = options or {}
 
     @staticmethod
     def installed() -> bool:
@@ -39,6 +46,7 @@ class MongoDB(Server):
             "--nounixsocket",
             "--wiredTigerCacheSizeGB=0.25",
             "--setParameter=diagnosticDataCollectionEnabled=false",
+            *(f"--{name}={value}" for name, value in self.options.items()),
         ]
 
     def client(self) -> pymongo.MongoClient[dict[str, object]]:
