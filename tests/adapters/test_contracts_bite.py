@@ -7,19 +7,19 @@ from contextlib import suppress
 import pytest
 from hypothesis import Phase, settings
 
-from adapters import planted
 from adapters import test_memory as memory
+from adapters.planted import cache_bugs, clock_bugs, coordinator_bugs, location_bugs, queue_bugs, store_bugs
 from backbeat_core.errors import BackbeatError
 from backbeat_core.ports import cache, clock, coordinator, location, queue, store
 from backbeat_core.testing.contracts.common import laws
 
 PORTS = [
-    (queue, memory.TestMemoryQueue, planted.QUEUE_BUGS),
-    (store, memory.TestMemoryStore, planted.STORE_BUGS),
-    (cache, memory.TestMemoryCache, planted.CACHE_BUGS),
-    (coordinator, memory.TestMemoryCoordinator, planted.COORDINATOR_BUGS),
-    (location, memory.TestMemoryLocation, planted.LOCATION_BUGS),
-    (clock, memory.TestManualClock, planted.CLOCK_BUGS),
+    (queue, memory.TestMemoryQueue, queue_bugs.BUGS),
+    (store, memory.TestMemoryStore, store_bugs.BUGS),
+    (cache, memory.TestMemoryCache, cache_bugs.BUGS),
+    (coordinator, memory.TestMemoryCoordinator, coordinator_bugs.BUGS),
+    (location, memory.TestMemoryLocation, location_bugs.BUGS),
+    (clock, memory.TestManualClock, clock_bugs.BUGS),
 ]
 SEEN = (AssertionError, BackbeatError, KeyError, pytest.fail.Exception)
 
