@@ -201,6 +201,8 @@ def test_equal_content_written_again_is_a_change(store: MongoStore, bucket: str)
     again = store.put(bucket, "k", {"n": 1})
 
     assert first.version != again.version
+    with pytest.raises(Conflict):
+        store.put(bucket, "k", {"n": 2}, expected=first.version)
     assert [("k", ChangeKind.PUT, {"n": 1})] == heard(store, start, bucket)
 
 
