@@ -235,7 +235,7 @@ def test_a_waiting_poll_wakes_for_news(open_engine, elsewhere):
 
     assert 1 == len(records)
     assert [("c", "m")] == heard
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 15
 
 
 def test_an_idle_poll_waits_no_longer_than_told(open_engine):
@@ -244,7 +244,7 @@ def test_an_idle_poll_waits_no_longer_than_told(open_engine):
 
     assert [] == consumer.poll(10, 300)
 
-    assert 0.25 <= time.monotonic() - begun < 5
+    assert 0.25 <= time.monotonic() - begun < 15
 
 
 def test_a_process_that_died_gives_its_lease_up(open_engine, state):
