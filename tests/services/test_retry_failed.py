@@ -310,8 +310,21 @@ def test_a_page_costs_the_same_whatever_has_failed(failures: int) -> None:
     operations(engines, source).list("aws", HOUR_START_MS + failures // 4)
 
     assert engines.cache.reads <= 3
-    assert engines.cache.members <= 2 * (PAGE + 1)
+    assert engines.cache.members <= 2 * (PAGE + 1) + 22
     assert len(source.asked) == PAGE
+
+
+@pytest.mark.parametrize("a_set", [1, 4, 60, 99])
+def test_a_page_of_many_small_hours_costs_two_looks(a_set: int) -> None:
+    engines = Engines()
+    for hour in range(24):
+        fail(engines, *(f"k{hour:02}-{n:02}" for n in range(a_set)), at_ms=HOUR_START_MS - hour * HOUR_MS)
+
+    page = operations(engines).list("aws")
+
+    assert min(24 * a_set, PAGE) <= len(keys_of(page)) <= PAGE + a_set
+    assert engines.cache.reads <= 3
+    assert engines.cache.members <= 24 * min(a_set, PAGE + 1) + 2 * PAGE
 
 
 def test_a_version_is_found_at_each_site_in_the_order_of_the_sites() -> None:
@@ -406,6 +419,27 @@ def test_a_site_that_has_completed_is_not_counted_as_pending() -> None:
 
     assert "PENDING" == document["ReplicationStatus"]
     assert (0, 0) == pending(engines, "zenko")
+
+
+def test_a_site_that_has_completed_is_not_set_to_work_again() -> None:
+    """3.15: the report would be ignored and the work skipped; the answer is the same without them."""
+    engines = Engines()
+
+    operations(engines).retry([RetryRequest("b", "k", "zenko", "v", force=True)])
+
+    assert [] == sent(engines, STATUS)
+    assert [] == sent(engines, REPLICATION)
+
+
+def test_a_site_that_the_object_does_not_name_is_answered_and_not_counted() -> None:
+    """5.5: the site of a retry is not checked; INV-16: nobody would ever take it off again."""
+    engines = Engines()
+
+    (document,) = operations(engines).retry([RetryRequest("b", "k", "nowhere", "v", force=True)])
+
+    assert ("nowhere", "PENDING") == (document["StorageClass"], document["ReplicationStatus"])
+    assert 1 == len(sent(engines, REPLICATION))
+    assert (0, 0) == pending(engines, "nowhere")
 
 
 def test_metadata_alone_has_no_bytes() -> None:

@@ -24,7 +24,7 @@ from backbeat_core.domain.keys import (
 from backbeat_core.domain.metadata import Document
 from backbeat_core.domain.status import Status
 from backbeat_core.errors import BackbeatError, CacheUnavailable, MessageTooLarge, QueueUnavailable
-from backbeat_core.ports.cache import Cache, Increment, Range, RemoveMember, Score, Size, Write
+from backbeat_core.ports.cache import Cache, Increment, Range, RemoveMember, Score, Write
 from backbeat_core.ports.clock import Clock
 from backbeat_core.ports.publishing import Publication, publish_all
 from backbeat_core.ports.queue import Message, Queue
@@ -44,6 +44,9 @@ _Places: TypeAlias = dict[_Failure, list[Place]]
 
 PAGE: Final = 100
 """How many failures a page of the listing has, unless several have the same time."""
+
+# How many hours a page is first looked for in; where they do not fill it, the older ones are asked as well.
+_FULL_HOURS: Final = 2
 
 
 @attrs.frozen
@@ -164,24 +167,35 @@ class FailedOperations:
             if hour_start(marker) not in hours:
                 return _Page()
             hours = hours[hours.index(hour_start(marker)) :]
-        keys = [self.settings.keys.failures(site, hour) for hour in hours]
-        questions: list[Range] = []
-        seen = 0
-        for key, size in zip(keys, self.cache.read([Size(key) for key in keys]), strict=True):
-            if not isinstance(size, int) or not size:
-                continue
-            # Beyond what fills the page only the next marker is wanted. No set may give what is newer than
-            # the marker: a member that stands in the wrong hour must not make the paging go round in circles.
-            limit = PAGE + 1 if seen <= PAGE else 1
-            questions.append(Range(key, high=marker or None, limit=limit, descending=True))
-            seen += size if key != keys[0] or not marker else 0
-        return self._fill(questions, self.cache.read(questions) if questions else ())
+        # Beyond what fills the page only the next marker is wanted. No set may give what is newer than the
+        # marker: a member that stands in the wrong hour must not make the paging go round in circles.
+        questions = [
+            Range(
+                self.settings.keys.failures(site, hour),
+                high=marker or None,
+                limit=PAGE + 1 if index < _FULL_HOURS else 1,
+                descending=True,
+            )
+            for index, hour in enumerate(hours)
+        ]
+        answers = [answer for answer in self.cache.read(questions) if isinstance(answer, tuple)]
+        room = PAGE - sum(len(found) for found in answers[:_FULL_HOURS])
+        sparse = [index for index, found in enumerate(answers) if index >= _FULL_HOURS and found and room > 0]
+        if sparse:
+            for index in sparse:
+                questions[index] = attrs.evolve(questions[index], limit=room + 1)
+            for index, found in zip(sparse, self.cache.read([questions[index] for index in sparse]), strict=True):
+                assert isinstance(found, tuple)
+                answers[index] = found
+        return self._fill(questions, answers)
 
     def _fill(self, questions: Sequence[Range], answers: Sequence[Any]) -> _Page:
         places: list[Place] = []
         for question, found in zip(questions, answers, strict=True):
+            if not found:
+                continue
             room = PAGE - len(places)
-            if found and (room <= 0 or question.limit == 1):
+            if room <= 0 or question.limit == 1:
                 return _Page(tuple(places), found[0][1])
             members, below = found, None
             if len(found) > room:
@@ -278,9 +292,11 @@ class FailedOperations:
                 self.cache.write(removals)
             return None
         site, topics = request.site, self.settings
-        # The status must say PENDING before the work is done again: one after the other, each acknowledged.
-        self._publish(topics.status_topic, status_entry(entry, site, Status.PENDING))
-        self._publish(topics.replication_topic, retry_entry(entry, site))
+        backend = entry.info.backend(site)
+        if backend is None or backend.status is not Status.COMPLETED:
+            # The status must say PENDING before the work is done again: one after the other, each acknowledged.
+            self._publish(topics.status_topic, status_entry(entry, site, Status.PENDING))
+            self._publish(topics.replication_topic, retry_entry(entry, site))
         self.cache.write([*self._counted(entry, site), *removals])
         role = {"Role": entry.info.role.split(",")[0]} if topics.with_role else {}
         return {**_document(entry, site), "ReplicationStatus": Status.PENDING.value, **role}
@@ -291,7 +307,7 @@ class FailedOperations:
     def _counted(self, entry: ObjectEntry, site: str) -> Sequence[Write]:
         """Return what the retry adds to the gauges: what its end will take off again (B32, B40)."""
         backend = entry.info.backend(site)
-        if backend is not None and backend.status is Status.COMPLETED:
+        if backend is None or backend.status is Status.COMPLETED:
             return ()
         return self._pending(site, ops=1, size=md.bytes_to_replicate(entry.metadata, entry.info.content))
 
