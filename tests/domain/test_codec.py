@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from backbeat_core.domain import messages as all_messages
 from backbeat_core.domain import wire
-from backbeat_core.domain.codec import Kind, Message, field, parse_object
+from backbeat_core.domain.codec import Kind, Message, field, optional, parse_object, present
 from backbeat_core.errors import UndecodableEntry
 from domain.values import documents, json_values, messages
 
@@ -125,3 +125,23 @@ def test_our_writing_is_plain_json() -> None:
         "Owners": ["b"],
         "Note": None,
     }
+
+
+def test_a_member_that_must_be_there_is_there_and_of_its_kind() -> None:
+    assert present("x", Kind.TEXT, "Title") == "x"
+    with pytest.raises(ValueError, match="^missing Title$"):
+        present(None, Kind.TEXT, "Title")
+    with pytest.raises(ValueError, match="^Title is not a text$"):
+        present(1, Kind.TEXT, "Title")
+
+
+@pytest.mark.parametrize(("value", "found"), [(None, None), (0, 0), (7, 7)])
+def test_a_member_that_may_be_absent_is_none_then(value: int | None, found: int | None) -> None:
+    assert found == optional({"Count": value}, Kind.COUNT, "Count")
+    assert optional({}, Kind.COUNT, "Count") is None
+
+
+@pytest.mark.parametrize("value", [-1, True, 1.0, "1"])
+def test_a_count_is_a_whole_number_from_zero(value: object) -> None:
+    with pytest.raises(ValueError, match="^Count is not a count$"):
+        optional({"Count": value}, Kind.COUNT, "Count")
