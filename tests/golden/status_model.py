@@ -95,11 +95,11 @@ def updated(given: Mapping[str, Any]) -> dict[str, Any]:
     if reported is None or reported["status"] not in _REPORTS.values() or _is_odd_count(given):
         return {"error": True}
     now = None if stored is None else _backend(stored, site)
-    if stored is None or now is None or _has_other_content(given):
-        return told
-    if now["status"] == "COMPLETED":
-        return {**told, "gc": _garbage(given, stored)}
     status = reported["status"]
+    if stored is None or now is None or _has_other_content(given):
+        return {**told, "metrics": _taken_back(given, status)}
+    if now["status"] == "COMPLETED":
+        return {**told, "gc": _garbage(given, stored), "metrics": _taken_back(given, status)}
     attempts = [
         topic["topicName"] for topic in reversed(given.get("replayTopics") or ()) for _ in range(topic["retries"])
     ]
@@ -118,7 +118,9 @@ def updated(given: Mapping[str, Any]) -> dict[str, Any]:
         "originOp": f"s3:Replication:Operation{status.capitalize()}Replication",
         "replicationInfo": info,
     }
-    if status != "PENDING":
+    if status == "PENDING":
+        told["metrics"] = _taken_back(given, reported["status"])
+    else:
         size = stored["content-length"] if "DATA" in info["content"] else 0
         told["metrics"] = [{"data": {site: {"ops": 1, "bytes": size}}, "type": status.lower(), "extension": "crr"}]
     if status == "FAILED" and given["monitorReplicationFailures"]:
@@ -141,7 +143,7 @@ def updates_otherwise(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> 
     if now is None or _has_other_content(given):
         return True  # ST-14; CE-31
     if now["status"] == "COMPLETED":
-        return bool(_garbage(given, stored))  # GC-3
+        return bool(_garbage(given, stored) or _taken_back(given, reported["status"]))  # GC-3; CE-19
     sites = [backend["site"] for backend in stored["replicationInfo"]["backends"]]
     put = updated(given)["put"]
     if put is None:
@@ -179,6 +181,16 @@ def without_locations(action: Mapping[str, Any]) -> dict[str, Any]:
         for part, members in parts.items()
     }
     return {"action": action.get("action"), **present}
+
+
+def _taken_back(given: Mapping[str, Any], reported: str) -> list[dict[str, Any]]:
+    """CE-19: what was counted as pending and ends without a trace is taken back; a retry's entry ends later."""
+    if reported == "PENDING":
+        return []
+    source = given["sourceMd"]
+    size = source["content-length"] if "DATA" in source["replicationInfo"]["content"] else 0
+    data = {given["site"]: {"ops": -1, "bytes": -size}}
+    return [{"data": data, "type": "pendingOnly", "extension": "crr"}]
 
 
 def _nothing() -> dict[str, Any]:

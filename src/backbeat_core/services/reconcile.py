@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
+from backbeat_core.domain import metadata as md
 from backbeat_core.domain.entry import ObjectEntry, retry_entry
 from backbeat_core.domain.info import ReplicationInfo
+from backbeat_core.domain.messages import MetricMessage, MetricType
 from backbeat_core.domain.status import Status
 from backbeat_core.domain.wire import parse_iso
 from backbeat_core.ports.clock import Clock
@@ -22,6 +24,7 @@ class ReconcileSettings:
 
     buckets: tuple[str, ...]
     topic: str = "backbeat-replication"
+    metrics_topic: str = "backbeat-metrics"
     older_than_ms: int = 3_600_000
     page: int = 500
 
@@ -42,6 +45,7 @@ class Reconciler:
     Walks the buckets, a page a step.
 
     Queuing what is still on its way does no harm: the second entry finds the site COMPLETED and is skipped.
+    Each entry counts as pending until its end, as any other (INV-16).
     *since_ms* tells from when a version has been waiting; by default its last modification.
     """
 
@@ -69,9 +73,7 @@ class Reconciler:
         for document in page:
             for site, reason in self._owed(document):
                 entry = retry_entry(ObjectEntry(bucket, document.key, document.value), site)
-                publications.append(
-                    Publication(self.settings.topic, Message(entry.encode(), key=entry.message_key))
-                )
+                publications += self._queued(entry, site)
                 found.append(Requeued(bucket, document.key, site, reason))
         publish_all(self.queue, publications)
         if len(page) < self.settings.page:
@@ -79,6 +81,16 @@ class Reconciler:
         else:
             self._after = page[-1].key
         return found, self._bucket >= len(self.settings.buckets) and not page
+
+    def _queued(self, entry: ObjectEntry, site: str) -> list[Publication]:
+        size = md.bytes_to_replicate(entry.metadata, entry.info.content)
+        metric = MetricMessage.site_level(
+            self.clock.now_ms(), "crr", MetricType.PENDING_ONLY.value, site, ops=1, size=size
+        )
+        return [
+            Publication(self.settings.topic, Message(entry.encode(), key=entry.message_key)),
+            Publication(self.settings.metrics_topic, Message(metric.encode())),
+        ]
 
     def _owed(self, document: Document) -> list[tuple[str, str]]:
         info = ReplicationInfo.from_document(document.value.get("replicationInfo") or {})

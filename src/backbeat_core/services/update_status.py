@@ -86,6 +86,7 @@ class StatusUpdater:
             stored = _info(document.value)
             ignored = self._ignored(entry, entry.site, document, stored)
             if ignored is not None:
+                publish_all(self._queue, self._uncounted(entry, entry.site, reported.status))
                 return ignored
             if replay is not None:
                 return self._queue_replay(entry, entry.site, replay)
@@ -176,7 +177,7 @@ class StatusUpdater:
             [
                 *self._failure(entry, site, status),
                 *self._garbage(entry, written.value, after),
-                *self._metrics(outcome),
+                *(self._metrics(outcome) or self._uncounted(entry, site, reported.status)),
             ],
         )
         return outcome
@@ -204,16 +205,19 @@ class StatusUpdater:
 
     def _metrics(self, outcome: StatusWritten) -> list[Publication]:
         kind = _COUNTED.get(outcome.status)
-        if kind is None or not self._settings.metrics_topic:
+        return [] if kind is None else self._count(kind, outcome.site, 1, outcome.size)
+
+    def _uncounted(self, entry: ObjectEntry, site: str, reported: Status) -> list[Publication]:
+        """Return what takes back the queuing of an entry whose end changes nothing (CE-19, INV-16)."""
+        if reported not in _COUNTED:
+            return []  # a retry's: the entry that comes after it has an end of its own
+        size = md.bytes_to_replicate(entry.metadata, entry.info.content)
+        return self._count(MetricType.PENDING_ONLY, site, -1, -size)
+
+    def _count(self, kind: MetricType, site: str, ops: int, size: int) -> list[Publication]:
+        if not self._settings.metrics_topic:
             return []
-        message = MetricMessage(
-            timestamp=self._clock.now_ms(),
-            ops=1,
-            bytes=outcome.size,
-            extension="crr",
-            type=kind.value,
-            site=outcome.site,
-        )
+        message = MetricMessage.site_level(self._clock.now_ms(), "crr", kind.value, site, ops=ops, size=size)
         return [Publication(self._settings.metrics_topic, Message(message.encode()))]
 
 

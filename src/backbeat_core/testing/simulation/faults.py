@@ -48,8 +48,8 @@ KINDS: Final = (
     Kind("crash after", AFTER, 0.004, _ENGINES),
     Kind("unavailable", BEFORE, 0.03, _ENGINES),
     Kind("answer lost", AFTER, 0.02, _ENGINES),
-    Kind("slow", BEFORE, 0.01, loud=False),
-    Kind("slow answer", AFTER, 0.01, loud=False),
+    Kind("slow", BEFORE, 0.01),
+    Kind("slow answer", AFTER, 0.01),
     Kind("overtaken", BEFORE, 0.15, _MOMENTS, loud=False),
     Kind("overtaken answer", AFTER, 0.05, _MOMENTS, loud=False),
     Kind("half published", BEFORE, 0.05, ("queue.publish",)),
@@ -63,6 +63,8 @@ KINDS: Final = (
     Kind("message missed", BEFORE, 0.2, ("cache.poll",)),
 )
 """The faults at calls. The others are events of a run: see `chaos`."""
+
+_SILENT: Final = frozenset(kind.name for kind in KINDS if not kind.loud)
 
 EVENTS: Final[Mapping[str, str]] = {
     "process killed": "a process dies between two steps",
@@ -118,6 +120,11 @@ class Faults:
     def count(self, name: str) -> None:
         """Take note that a fault has struck."""
         self.struck[name] = self.struck.get(name, 0) + 1
+
+    @property
+    def loud(self) -> bool:
+        """Whether anything has struck that somebody was told of or that made somebody do a thing twice."""
+        return any(name not in _SILENT for name in self.struck)
 
     def rate(self, name: str) -> float:
         """Return by what the chance of a kind or an event is multiplied."""

@@ -48,12 +48,23 @@ def quiet(seed: int) -> Profile:
     return attrs.evolve(mixed(seed), name="quiet", faults={"": 0.0}, operator_ms=0)
 
 
+def gentle(seed: int) -> Profile:
+    """Return a profile in which nothing fails, but everybody comes in between everybody else's steps."""
+    only = {"": 0.0, "overtaken": 2.0, "overtaken answer": 2.0}
+    return attrs.evolve(mixed(seed), name="gentle", faults=only, on_chance=0.7)
+
+
 def steady(seed: int) -> Profile:
     """Return the profile that speed is measured with: one object a second to two sites, faults on (issue 4)."""
     return Profile("steady", pause_ms=1_000, buckets=1, keys=1000, work={"put": 1.0}, duration_ms=10 * 60_000)
 
 
-PROFILES: Final[dict[str, Callable[[int], Profile]]] = {"mixed": mixed, "quiet": quiet, "steady": steady}
+PROFILES: Final[dict[str, Callable[[int], Profile]]] = {
+    "mixed": mixed,
+    "gentle": gentle,
+    "quiet": quiet,
+    "steady": steady,
+}
 
 
 def profile(name: str, seed: int) -> Profile:

@@ -76,7 +76,7 @@ def inv_16_conservation(world: World) -> str | None:
     for site, tally in report.tallies.items():
         if tally.put != tally.completed + tally.pending + tally.failed + tally.skipped:
             return f"{site}: {tally}"
-    if report.differences and not world.engines.faults.struck:
+    if report.differences and not world.engines.faults.loud:
         return "; ".join(f"{each.key} is {each.counted}, not {each.stored}" for each in report.differences)
     recount.repair(report)
     again = recount(sorted(world.buckets), sites)
