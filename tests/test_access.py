@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from backbeat_core import access
 from backbeat_core.access import (
     LOOPBACK,
     MOST_HOPS,
@@ -29,6 +30,12 @@ v6 = st.ip_addresses(v=6).filter(lambda a: a.ipv4_mapped is None)
 def networks(version: int) -> st.SearchStrategy[ipaddress.IPv4Interface | ipaddress.IPv6Interface]:
     addresses, bits = (v4, 32) if version == 4 else (v6, 128)
     return st.builds(lambda a, n: ipaddress.ip_interface(f"{a}/{n}"), addresses, st.integers(0, bits))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_remembered() -> None:
+    """Let each test read addresses anew."""
+    access._parse_address.cache_clear()
 
 
 # --- addresses ---------------------------------------------------------------------------------------------
@@ -97,6 +104,11 @@ def test_an_address_is_written_in_its_shortest_form(address: ipaddress.IPv4Addre
     assert str(address) == str(parse_address(address.exploded))
 
 
+def test_the_longest_zone_that_is_read_makes_64_characters() -> None:
+    assert parse_address("fe80::1%" + "e" * 56) == Address(6, 0xFE80 << 112 | 1, "e" * 56)
+    assert parse_address("fe80::1%" + "e" * 57) is None
+
+
 def test_a_zone_is_written_too() -> None:
     assert "fe80::1%eth0" == str(parse_address("FE80:0::1%eth0"))
 
@@ -123,6 +135,13 @@ def test_membership_is_that_of_the_networks(nets: list, addresses: list, data: s
             continue
         expected = any(address in net.network for net in nets)
         assert expected == allowed.allows(str(address))
+
+
+def test_what_lies_between_two_networks_is_in_neither() -> None:
+    allowed = AllowList.parse(["10.0.0.1", "10.0.0.3", "10.0.0.8/30", "10.0.0.13", "::1", "::3"])
+    found = [last for last in range(20) if allowed.allows(f"10.0.0.{last}")]
+    assert [1, 3, 8, 9, 10, 11, 13] == found
+    assert [1, 3] == [last for last in range(9) if allowed.allows(f"::{last}")]
 
 
 def test_an_empty_list_refuses_everybody() -> None:
@@ -154,6 +173,7 @@ def test_a_configured_list_always_has_loopback() -> None:
         ("::ffff:0:0/96", "8.8.8.8", True),
         ("::ffff:0:0/95", "8.8.8.8", False),
         ("::ffff:0:0/95", "::fffe:1:2", True),
+        ("::ffff:0:0/95", "::fffd:1:2", False),
         ("::1", "::1", True),
         ("::1/128", "::1", True),
         ("::/0", "::1", True),
@@ -252,6 +272,9 @@ behind = Access(AllowList.parse(["192.0.2.0/24"]), AllowList.parse(["10.0.0.0/24
         (['"192.0.2.7"'], (False, "", Reason.PROXY_UNREADABLE)),
         (["for=192.0.2.7"], (False, "", Reason.PROXY_UNREADABLE)),
         (["192.0.2.007"], (False, "", Reason.PROXY_UNREADABLE)),
+        (["192.0.2.7\x0b"], (False, "", Reason.PROXY_UNREADABLE)),
+        (["192.0.2.7\n"], (False, "", Reason.PROXY_UNREADABLE)),
+        (["X192.0.2.7"], (False, "", Reason.PROXY_UNREADABLE)),
         ([], (False, "", Reason.PROXY_SILENT)),
         ([""], (False, "", Reason.PROXY_SILENT)),
         ([" , ,"], (False, "", Reason.PROXY_SILENT)),

@@ -152,6 +152,7 @@ def test_what_the_caller_did_wrong_has_a_row_of_its_own(error: Exception, code: 
     fault = fault_of(error)
     expected = (CATALOGUE[code], description, None, False)
     assert expected == (fault.row, fault.description, fault.component, fault.retryable)
+    assert error_document(CATALOGUE[code], description) == fault.document()
 
 
 def test_every_error_of_the_tree_means_something() -> None:

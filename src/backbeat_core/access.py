@@ -21,6 +21,7 @@ MOST_HOPS: Final = 32
 
 _LONGEST: Final = 64  # eight groups, a zone of the fifteen characters that Linux allows, and some room
 _OCTETS: Final = {str(number): number for number in range(256)}
+_LENGTHS: Final = {str(number): number for number in range(129)}
 _MAPPED: Final = 0xFFFF
 _LINK_LOCAL: Final = 0x3FA  # fe80::/10, the only addresses that have a zone
 
@@ -97,13 +98,11 @@ def _parse_entry(entry: object) -> _Network | None:
     if address is None or (slash and address.zone):
         return None
     bits = 32 if address.family == 4 else 128
-    length = bits
-    if slash or prefix:
-        if not (prefix.isascii() and prefix.isdigit()) or prefix != str(int(prefix[:3])):
-            return None
-        length = int(prefix)
-        if address.family == 4 and ":" in text:
-            return _mapped_network(address.number, length)
+    length = _LENGTHS.get(prefix) if slash or prefix else bits
+    if length is None:
+        return None
+    if (slash or prefix) and address.family == 4 and ":" in text:
+        return _mapped_network(address.number, length)
     return _span(address, length, bits)
 
 
@@ -134,7 +133,7 @@ class _Spans:
         firsts: list[int] = []
         lasts: list[int] = []
         for first, last in sorted(ranges):
-            if lasts and first <= lasts[-1] + 1:
+            if lasts and first <= lasts[-1]:
                 lasts[-1] = max(lasts[-1], last)
             else:
                 firsts.append(first)
@@ -261,7 +260,7 @@ class Access:
         return Decision(False, address, Reason.NOT_LISTED)
 
     def _client(self, forwarded: Sequence[str]) -> Address | Reason:
-        hops = [hop.strip(" \t") for value in forwarded for hop in value.rsplit(",", MOST_HOPS)]
+        hops = [hop.strip(" \t") for value in forwarded for hop in value.split(",")]
         if not any(hops):
             return Reason.PROXY_SILENT
         for hop in reversed(hops[-MOST_HOPS:]):
