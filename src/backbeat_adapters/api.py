@@ -142,6 +142,9 @@ class ApiBackend:
         asked = (service, kind, tuple(sites))
         return self._recent.get(asked, lambda: self._metrics.answer(kind, "all", sites, service=service))
 
+    def history(self, sites: Sequence[str]) -> Any:
+        return self._metrics.history(sites)
+
     def object_progress(self, site: str, bucket: str, key: str, version_id: str) -> Any:
         return self._metrics.progress(site, bucket, key, version_id)
 

@@ -63,6 +63,7 @@ CALLS = {
     Operation.COMPLETIONS: ("metrics", "crr", "completions", ("aws",)),
     Operation.FAILURES: ("metrics", "crr", "failures", ("aws",)),
     Operation.THROUGHPUT: ("metrics", "crr", "throughput", ("aws",)),
+    Operation.HISTORY: ("history", ("aws",)),
     Operation.OBJECT_PROGRESS: ("object_progress", "aws", "b", "k/l", "v"),
     Operation.OBJECT_THROUGHPUT: ("object_throughput", "aws", "b", "k/l", "v"),
     Operation.FAILED_AT_SITE: ("failed_at_site", "aws", 12),

@@ -52,6 +52,9 @@ class EchoBackend:
     def metrics(self, service: str, kind: str, sites: Sequence[str]) -> Any:
         return self._answer("metrics", service, kind, sites)
 
+    def history(self, sites: Sequence[str]) -> Any:
+        return self._answer("history", sites)
+
     def object_progress(self, site: str, bucket: str, key: str, version_id: str) -> Any:
         return self._answer("object_progress", site, bucket, key, version_id)
 

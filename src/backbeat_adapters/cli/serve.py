@@ -21,7 +21,7 @@ from backbeat_adapters.cli.local_commands import API_FILE, tell_api
 from backbeat_adapters.cli.render import say
 from backbeat_adapters.layout import plan
 from backbeat_adapters.local import LocalHost, LocalSettings
-from backbeat_adapters.web.asgi import AsgiApp, asgi_app
+from backbeat_adapters.web.asgi import AsgiApp, WebSettings, asgi_app
 from backbeat_adapters.web.server import config
 from backbeat_core.access import Access, AllowList
 from backbeat_core.domain.configuration import ReplicationConfiguration
@@ -31,6 +31,7 @@ from backbeat_core.http.browser import Guard
 from backbeat_core.http.routing import Sites
 from backbeat_core.services.explain import Explain, ExplainSettings
 from backbeat_core.services.follow_pauses import FollowSettings, PauseController
+from backbeat_core.services.watch_status import StatusWatch
 
 _log = logging.getLogger("backbeat.serve")
 
@@ -111,7 +112,8 @@ def serve(options: ServeOptions, settings: LocalSettings) -> int:
         local.start()
         _add_jobs(local, options.interval_ms)
         backend = _backend(local)
-        app = asgi_app(Api(backend, access, Guard(), _report))
+        watch = StatusWatch(local.engine.store)
+        app = asgi_app(Api(backend, access, Guard(), _report), WebSettings(page=True), watch=watch.read)
         bound = listening.getsockname()[1]
         tell_api(options.state, bound)
         say(

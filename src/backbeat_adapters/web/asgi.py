@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import attrs
 
+from backbeat_adapters.web.extras import EVENTS_PATHS, PAGE_PATHS, EventStream, Read, load_page
 from backbeat_adapters.web.threads import Threads
 from backbeat_core.http.api import Api, is_slow, late, refuse, respond
 from backbeat_core.http.bodies import MOST_BYTES
@@ -30,24 +31,28 @@ class WebSettings:
     How long anything may take, in seconds, and how many requests are worked on at once.
 
     *limit_s* is for an answer once the request is there; long bodies get a second more for every 10 KiB.
-    *slow_limit_s* is for a deep health check, *body_limit_s* for a body to arrive.
+    *slow_limit_s* is for a deep health check, *body_limit_s* for a body to arrive. *page*: there is also a page
+    for people at `/_/backbeat/`.
     """
 
     limit_s: float = 5.0
     slow_limit_s: float = 65.0
     body_limit_s: float = 30.0
     threads: int = 32
+    page: bool = False
 
 
-def asgi_app(api: Api, settings: WebSettings | None = None) -> AsgiApp:
+def asgi_app(api: Api, settings: WebSettings | None = None, *, watch: Read | None = None) -> AsgiApp:
     """
     Return the application. It mounts under any prefix.
+
+    *watch* reads status changes (`services.watch_status`); with it they are streamed at `crr/events`.
 
     The peer is who the server says it is: serve with `proxy_headers=False` (uvicorn), or a header decides who
     may ask. Use cases run in threads of the application's own; a server that speaks the lifespan protocol
     ends them, others call `close`.
     """
-    return AsgiApp(api, settings or WebSettings())
+    return AsgiApp(api, settings or WebSettings(), watch)
 
 
 @attrs.define(eq=False)
@@ -56,10 +61,16 @@ class AsgiApp:
 
     api: Api
     settings: WebSettings
+    watch: Read | None = None
     _threads: Threads = attrs.field(init=False)
+    _page: Response | None = attrs.field(init=False, default=None)
+    _events: EventStream | None = attrs.field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         self._threads = Threads(self.settings.threads)
+        self._page = load_page() if self.settings.page else None
+        if self.watch is not None:
+            self._events = EventStream(self.watch, self._threads.run)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -68,7 +79,12 @@ class AsgiApp:
             await receive()
             await send({"type": "websocket.close", "code": 1008})
         else:
-            response = await self._answer(_request(scope), receive)
+            request = _request(scope)
+            if self._is_stream(request):
+                assert self._events is not None
+                await self._events.serve(request, receive, send)
+                return
+            response = await self._answer(request, receive)
             if response is not None:
                 await _send(response, send, with_body=scope["method"] != "HEAD")
 
@@ -78,6 +94,12 @@ class AsgiApp:
         if refused is None and not method:
             refused = error_response(CATALOGUE["MethodNotAllowed"], allow=METHODS)
         return refused or error_response(CATALOGUE["BadRequest"], "the request cannot be read")
+
+    def _is_stream(self, request: Request) -> bool:
+        """Return whether the request is for the events, and may have them."""
+        if self._events is None or request.method != "GET" or _path(request) not in EVENTS_PATHS:
+            return False
+        return not self._events.is_full and refuse(self.api, request) is None
 
     def close(self) -> None:
         """End the threads, without waiting for what they still do. Twice is once."""
@@ -96,6 +118,8 @@ class AsgiApp:
         refused = refuse(self.api, request)
         if refused is not None:
             return refused
+        if self._page is not None and request.method == "GET" and _path(request) in PAGE_PATHS:
+            return self._page
         if request.method == "POST":
             try:
                 body = await asyncio.wait_for(_read(receive), self.settings.body_limit_s)
@@ -114,6 +138,10 @@ class AsgiApp:
             return await self._threads.run(functools.partial(respond, self.api, request), limit_s)
         except TimeoutError:
             return late(self.api, request, limit_s)
+
+
+def _path(request: Request) -> str:
+    return request.target.partition("?")[0]
 
 
 def _request(scope: Scope) -> Request:

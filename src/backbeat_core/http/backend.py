@@ -40,6 +40,9 @@ class Backend(Protocol):
     def metrics(self, service: str, kind: str, sites: Sequence[str]) -> Json:
         """Return one *kind* of metrics, or `all`, summed over *sites* (3.2)."""
 
+    def history(self, sites: Sequence[str]) -> Json:
+        """Return what was completed and failed at *sites* in each interval of the last 24 hours."""
+
     def object_progress(self, site: str, bucket: str, key: str, version_id: str) -> Json:
         """Return how much of a version has come to *site* (3.2)."""
 

@@ -56,6 +56,11 @@ def _metrics(backend: Backend, asked: Resolved, request: Request) -> Response:
     return json_response(backend.metrics(asked.service, _KINDS[asked.operation], asked.sites))
 
 
+def _history(backend: Backend, asked: Resolved, request: Request) -> Response:
+    _need_site(asked)
+    return json_response(backend.history(asked.sites))
+
+
 def _object_progress(backend: Backend, asked: Resolved, request: Request) -> Response:
     _need_site(asked)
     return json_response(backend.object_progress(asked.site, asked.bucket, asked.key, asked.version_id))
@@ -117,6 +122,7 @@ HANDLERS: Final[Mapping[Operation, Handler]] = {
     Operation.WORKFLOWS: _workflows,
     Operation.OPENAPI: _openapi,
     **dict.fromkeys(_KINDS, _metrics),
+    Operation.HISTORY: _history,
     Operation.OBJECT_PROGRESS: _object_progress,
     Operation.OBJECT_THROUGHPUT: _object_throughput,
     Operation.FAILED_AT_SITE: _failed_at_site,

@@ -32,6 +32,7 @@ class Operation(enum.Enum):
     COMPLETIONS = "getCompletions"
     FAILURES = "getFailedMetrics"
     THROUGHPUT = "getThroughput"
+    HISTORY = "getHistory"
     OBJECT_PROGRESS = "getObjectProgress"
     OBJECT_THROUGHPUT = "getObjectThroughput"
     FAILED_AT_SITE = "getSiteFailedCRR"
@@ -124,6 +125,11 @@ ROUTES: Final = (
         *("GET", "metrics/{service}/{site}/throughput", Operation.THROUGHPUT),
         *("Give operations and bytes a second over the last 15 minutes", "Throughput"),
         services=_BOTH,
+    ),
+    Route(
+        *("GET", "metrics/{service}/{site}/history", Operation.HISTORY),
+        *("Give what was completed and failed in each interval of the last 24 hours", "History"),
+        services=(CRR,),
     ),
     Route(
         *("GET", "metrics/{service}/{site}/progress/{bucket}/{key}", Operation.OBJECT_PROGRESS),

@@ -116,6 +116,16 @@ _ANSWERS: Final[Mapping[str, Schema]] = {
             "progress": {"type": "string", "pattern": "^[0-9]+%$"},
         }
     ),
+    "History": _object(
+        {
+            "description": _STRING,
+            "start": _INTEGER,
+            "interval": _INTEGER,
+            "results": _object(
+                {name: _list(_INTEGER) for name in ("completed", "completedBytes", "failed")},
+            ),
+        }
+    ),
     "ObjectThroughput": _object({"description": _STRING, "throughput": _RATE}),
     "Listing": _object(
         {

@@ -80,7 +80,8 @@ class GarbageCollector:
             reason = _in_use(document, request)
         if reason is not None:
             return GarbageIgnored(reason)
-        deleted = all([self._delete(piece, request) for piece in request.locations])
+        results = [self._delete(piece, request) for piece in request.locations]  # each of them, whatever one says
+        deleted = all(results)
         if deleted and request.rule_type == "transient" and document is not None:
             self._flag(request.bucket, document.key)
         return GarbageCollected(request.bucket, request.key, request.rule_type, deleted)

@@ -20,7 +20,7 @@ from backbeat_core.ports.store import Document, Store
 
 @attrs.frozen
 class ReconcileSettings:
-    """*older_than_ms*: how long a version may be owed to a site before its entry counts as lost; *page*: per step."""
+    """*older_than_ms*: how long a version may be owed to a site before its entry counts as lost."""
 
     buckets: tuple[str, ...]
     topic: str = "backbeat-replication"
