@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -35,6 +36,9 @@ _LARGEST_DATA: Final = 1_000_000
 
 # How often a step that others got in between of is taken again. Each time somebody else has come further.
 _ATTEMPTS: Final = 20
+
+# Characters that ZooKeeper refuses in the path of a node, and does not find in that of a question.
+_IMPOSSIBLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\uf8ff\ufff0-\uffff]")
 
 _FOLLOWERS: Final = (zk.RolledBackError, zk.RuntimeInconsistency)
 
@@ -174,7 +178,7 @@ class ZooKeeperCoordinator(Coordinator):
 
     def holders(self, prefix: str) -> Mapping[str, str]:
         with self._border():
-            names = [name for n in self._children(self._leases) if (name := unquote(n)).startswith(prefix)]
+            names = [name for n in self._children(self._leases) if (name := _unquoted(n)).startswith(prefix)]
             # All questions are on their way before the first answer is awaited.
             asked = [(name, self._client.get_async(self._lease(name)[1])) for name in sorted(names)]
             held = [(name, found) for name, reply in asked if (found := self._held(reply)) is not None]
@@ -292,9 +296,9 @@ class ZooKeeperCoordinator(Coordinator):
         if path == "/":
             return self._root or "/"
         names = path.split("/")
-        if names[0] or "" in names[1:]:
+        if not path.startswith("/") or "" in names[1:]:
             raise InvalidInput(f"{path!r} is no path: it is '/' or names that each follow a '/'")
-        if "." in names or ".." in names:
+        if "." in names or ".." in names or _IMPOSSIBLE.search(path):
             raise InvalidInput(f"{path!r} is no path of ZooKeeper")
         return self._root + path
 
@@ -332,6 +336,10 @@ class _Held:
     fencing: int
     due_ms: int
     version: int
+
+
+def _unquoted(node: str) -> str:
+    return unquote(node, errors="surrogatepass")
 
 
 def _written(lease: Lease, ttl_ms: int) -> bytes:

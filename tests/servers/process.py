@@ -130,6 +130,9 @@ class Server(abc.ABC):
     def suspend(self) -> None:
         """Let the process stand still: connections stay, nothing is answered."""
         self._signal(signal.SIGSTOP)
+        if self.process is not None:
+            # Signals arrive when they arrive; what is asked from now on must find nobody.
+            os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def wake(self) -> None:
         """Let a suspended process go on."""

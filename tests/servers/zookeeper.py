@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from servers.process import Server, ask
 
 JAR = Path("/usr/share/java/zookeeper.jar")
 
+# Its manifest names what else it wants, and forgets these, which it wants when it speaks TLS.
+FORGOTTEN = [JAR.with_name(f"netty-{name}.jar") for name in ("codec", "resolver", "transport-native-unix-common")]
+
 
 class ZooKeeper(Server):
-    """ZooKeeper 3.8 of the system's package, with short ticks so that sessions can end quickly."""
+    """
+    ZooKeeper 3.8 of the system's package, with short ticks so that sessions can end quickly.
+
+    *options* are those of its manual.
+    """
 
     name = "zookeeper"
+
+    def __init__(
+        self, directory: Path, *, port: int | None = None, options: Mapping[str, object] | None = None
+    ) -> None:
+        super().__init__(directory, port=port)
+        self.options = options or {}
 
     @staticmethod
     def installed() -> bool:
@@ -30,11 +44,11 @@ class ZooKeeper(Server):
             f"clientPort={self.port}\n"
             "maxClientCnxns=0\n"
             "admin.enableServer=false\n"
-            "4lw.commands.whitelist=*\n"
+            "4lw.commands.whitelist=*\n" + "".join(f"{name}={value}\n" for name, value in self.options.items())
         )
 
     def command(self) -> list[str]:
-        # The class path is this one jar, whose manifest names the rest: a wider one breaks its logging.
+        # Nothing more on the class path: a wider one breaks its logging.
         return [
             "java",
             "-Xmx256m",
@@ -43,10 +57,11 @@ class ZooKeeper(Server):
             # A test's disk may be slow and its data is not dear.
             "-Dzookeeper.forceSync=no",
             "-cp",
-            str(JAR),
+            ":".join(map(str, [JAR, *FORGOTTEN])),
             "org.apache.zookeeper.server.quorum.QuorumPeerMain",
             str(self.directory / "zoo.cfg"),
         ]
 
     def answers(self) -> bool:
-        return ask(self.address, b"ruok") == b"imok"
+        # It says "imok" already when it does not serve yet.
+        return ask(self.address, b"srvr").startswith(b"Zookeeper version")
