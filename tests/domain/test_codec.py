@@ -129,9 +129,9 @@ def test_our_writing_is_plain_json() -> None:
 
 def test_a_member_that_must_be_there_is_there_and_of_its_kind() -> None:
     assert present("x", Kind.TEXT, "Title") == "x"
-    with pytest.raises(ValueError, match="^missing Title$"):
+    with pytest.raises(ValueError, match=r"^missing Title$"):
         present(None, Kind.TEXT, "Title")
-    with pytest.raises(ValueError, match="^Title is not a text$"):
+    with pytest.raises(ValueError, match=r"^Title is not a text$"):
         present(1, Kind.TEXT, "Title")
 
 
@@ -143,5 +143,5 @@ def test_a_member_that_may_be_absent_is_none_then(value: int | None, found: int 
 
 @pytest.mark.parametrize("value", [-1, True, 1.0, "1"])
 def test_a_count_is_a_whole_number_from_zero(value: object) -> None:
-    with pytest.raises(ValueError, match="^Count is not a count$"):
+    with pytest.raises(ValueError, match=r"^Count is not a count$"):
         optional({"Count": value}, Kind.COUNT, "Count")

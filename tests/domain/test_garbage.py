@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,6 +71,13 @@ def test_the_same_request_has_the_same_id(one: ObjectEntry, other: ObjectEntry) 
 
     assert mine == again
     assert same or mine != theirs
+
+
+def test_data_that_was_written_since_is_another_request() -> None:
+    later = attrs.evolve(ENTRY, metadata={**ENTRY.metadata, "last-modified": "2024-05-02T10:00:00.000Z"})
+
+    assert transient_garbage(ENTRY).action_id == "841679b2-c047-5ef1-a682-730abc19105e"
+    assert transient_garbage(ENTRY).action_id != transient_garbage(later).action_id
 
 
 def test_the_collector_reads_what_the_status_processor_writes() -> None:

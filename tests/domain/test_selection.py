@@ -171,6 +171,22 @@ def test_an_entry_is_published_as_it_came(bucket: str, key: str, overhead: Any, 
     assert entry == LogEntry.from_document(json.loads(entry.encode()))
 
 
+@given(object_metadata(), st.sampled_from(["k", "k\0v"]))
+def test_metadata_itself_does_as_well_as_its_text(metadata: dict[str, Any], key: str) -> None:
+    as_text, itself = LogEntry("put", "b", key, wire.dumps(metadata)), LogEntry("put", "b", key, metadata=metadata)
+    one, other = select(as_text), select(itself)
+
+    assert as_text.encode() == itself.encode()
+    if isinstance(one, Selected) and isinstance(other, Selected):
+        assert (one.sites, one.bytes) == (other.sites, other.bytes)
+    else:
+        assert one == other
+
+
+def test_metadata_that_is_no_object_is_malformed() -> None:
+    assert select(LogEntry("put", "b", "k", metadata=[])) == Ignored(Reason.MALFORMED)  # type: ignore[arg-type]
+
+
 def test_what_is_not_there_is_not_published() -> None:
     assert LogEntry("put", "b", "k", "{}").encode() == b'{"type":"put","bucket":"b","key":"k","value":"{}"}'
     assert LogEntry.from_document({"type": "put"}) == LogEntry("put", None, None, None)

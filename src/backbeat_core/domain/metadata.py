@@ -55,7 +55,7 @@ def content_length(metadata: Document) -> int:
     if isinstance(length, str) and length.isascii() and length.isdigit():
         # A number of more digits than any size has is not a size, and would take long to read.
         return int(length) if len(length) <= 16 else 0
-    if isinstance(length, int | float) and not isinstance(length, bool) and 0 <= length <= 2**53:
+    if isinstance(length, (int, float)) and not isinstance(length, bool) and 0 <= length <= 2**53:
         return int(length)
     return 0
 

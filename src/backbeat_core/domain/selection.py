@@ -24,17 +24,19 @@ class LogEntry:
     """
     One entry of the metadata log (3.2).
 
-    *key* is without the prefix of key format v1; *value* is the metadata as JSON text. *overhead* holds
+    *key* is without the prefix of key format v1; *value* is the metadata as JSON text. A source that has
+    the metadata itself gives *metadata* in its place, which is written only if it must be. *overhead* holds
     what the log knows besides (`overheadFields`). *extras* are members that are passed on as they came.
-    An entry may come from anywhere, so `select` looks at the types of these four members and trusts none.
+    An entry may come from anywhere, so `select` looks at the types of the first four and trusts none.
     """
 
     type: Json
     bucket: Json
     key: Json
-    value: Json
+    value: Json = None
     overhead: Document | None = None
     extras: Document | None = None
+    metadata: Document | None = None
 
     @classmethod
     def from_document(cls, document: Document) -> LogEntry:
@@ -64,9 +66,8 @@ class LogEntry:
         """
         # Put together by hand: this is done for every object that is written at the source.
         q = wire.quoted
-        text = (
-            f'{{"type":{q(self.type)},"bucket":{q(self.bucket)},"key":{q(self.key)},"value":{q(self.value)}'
-        )
+        value = self.value if self.metadata is None else wire.dumps(self.metadata)
+        text = f'{{"type":{q(self.type)},"bucket":{q(self.bucket)},"key":{q(self.key)},"value":{q(value)}'
         if self.overhead is not None:
             text = f'{text},"overheadFields":{wire.dumps(self.overhead)}'
         if self.extras:
@@ -118,10 +119,12 @@ def select(entry: LogEntry, *, cold_locations: Collection[str] = ()) -> Selected
     reason = _unfit(entry)
     if reason is not None:
         return Ignored(reason)
-    try:
-        metadata = wire.parse(entry.value)
-    except ValueError:
-        return Ignored(Reason.MALFORMED)
+    metadata = entry.metadata
+    if metadata is None:
+        try:
+            metadata = wire.parse(entry.value)
+        except ValueError:
+            return Ignored(Reason.MALFORMED)
     if not isinstance(metadata, dict):
         return Ignored(Reason.MALFORMED)
     if md.is_master_key(entry.key) and not stands_alone(metadata):
@@ -140,7 +143,7 @@ def _unfit(entry: LogEntry) -> Reason | None:
     """Return why the entry is ignored without a look at its metadata."""
     if not isinstance(entry.key, str):
         return Reason.NO_KEY
-    if not isinstance(entry.value, str):
+    if entry.metadata is None and not isinstance(entry.value, str):
         return Reason.NO_VALUE
     if not isinstance(entry.bucket, str):
         return Reason.NO_BUCKET
@@ -153,12 +156,15 @@ def _pending_sites(info: Document) -> tuple[str, ...]:
     backends = info.get("backends")
     if not isinstance(backends, list):
         return ()
-    sites = [
-        backend.get("site")
-        for backend in backends
-        if isinstance(backend, dict) and backend.get("status") == _PENDING
-    ]
-    return tuple([site for site in sites if isinstance(site, str)])
+    return tuple(
+        [
+            site
+            for backend in backends
+            if isinstance(backend, dict)
+            and backend.get("status") == _PENDING
+            and isinstance(site := backend.get("site"), str)
+        ]
+    )
 
 
 @attrs.frozen

@@ -124,9 +124,10 @@ def _has_float(value: Json) -> bool:
     if not isinstance(value, _CONTAINERS):
         return isinstance(value, float)
     items = value.values() if isinstance(value, (dict, Mapping)) else value
-    if _LEAVES.issuperset(map(type, items)):
-        return False
-    return any(_has_float(item) for item in items if type(item) not in _LEAVES)
+    kinds = set(map(type, items))
+    if kinds <= _LEAVES or float in kinds:
+        return float in kinds
+    return any(type(item) not in _LEAVES and _has_float(item) for item in items)
 
 
 def _write(value: Json) -> str:

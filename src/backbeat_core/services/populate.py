@@ -178,7 +178,7 @@ class Populator:
                 type="put",
                 bucket=change.collection,
                 key=md.strip_key_format(change.key),
-                value=wire.dumps(change.value),
+                metadata=dict(change.value),
                 overhead={"commitTimestamp": when, "opTimestamp": when},
             )
             decided = select(entry, cold_locations=self._settings.cold_locations)
