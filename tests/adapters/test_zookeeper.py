@@ -208,6 +208,38 @@ def test_many_hosts_that_want_one_lease_have_it_one_after_the_other() -> None:
     assert len(set(numbers)) == 30
 
 
+class Slow(ZooKeeperCoordinator):
+    """A host that lets something happen between two steps of its first acquisition."""
+
+    meanwhile: Callable[[], None] | None = None
+
+    def _epoch(self, path: str) -> int:
+        epoch = super()._epoch(path)
+        if self.meanwhile is not None:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            meanwhile()
+        return epoch
+
+
+def test_a_number_is_given_once_whoever_comes_in_between(other: ZooKeeperCoordinator) -> None:
+    name, path, numbers = fresh("lease"), "/" + fresh("node"), []
+    slow = Slow(ZooKeeperSettings(hosts=servers.address("zookeeper")))
+
+    def meanwhile() -> None:
+        lease = other.acquire(name, "two", 60_000)
+        assert lease is not None
+        numbers.append(lease.fencing)
+        other.release(lease)
+
+    slow.meanwhile = meanwhile
+    lease = slow.acquire(name, "one", 60_000)
+
+    assert lease is not None
+    assert [lease.fencing - 1] == numbers
+    slow.put(path, b"under that number", lease=lease)
+    slow.close()
+
+
 def test_counting_up_together_loses_nothing() -> None:
     path = "/" + fresh("deep") + "/counter"
     with contextlib.ExitStack() as stack, ThreadPoolExecutor(4) as pool:
@@ -320,7 +352,7 @@ def test_a_closed_coordinator_stays_closed() -> None:
         host.get("/")
         host.close()
 
-        with pytest.raises(CoordinatorUnavailable):
+        with within(2), pytest.raises(CoordinatorUnavailable, match="closed"):
             host.get("/")
 
 
