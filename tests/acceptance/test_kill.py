@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from acceptance.commandline import Place, command, tree
 
+from acceptance.commandline import Place, command, tree
 from backbeat_adapters.local import LocalHost
 from backbeat_core.domain import metadata as md
 from backbeat_core.domain.info import ReplicationInfo

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from acceptance.commandline import Place, backbeat, command, same_trees, tree
 
 FILES = {

@@ -15,6 +15,7 @@ from typing import Any
 
 import attrs
 import pytest
+
 from acceptance.commandline import Place, backbeat, command, same_trees
 
 
@@ -156,6 +157,38 @@ def test_a_paused_location_gets_nothing_until_it_is_resumed(server: Server) -> N
     assert (200, {}) == server.request("POST", "/_/backbeat/api/crr/resume/b")
 
     eventually(lambda: (place.location("b") / "second").exists())
+
+
+def test_status_changes_are_streamed_and_a_listener_that_comes_back_misses_none(server: Server) -> None:
+    eventually(lambda: (server.place.location("b") / "first").exists())
+
+    def listen(seen: str | None) -> Iterator[tuple[str, Any]]:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        with contextlib.closing(connection):
+            headers = {} if seen is None else {"Last-Event-ID": seen}
+            connection.request("GET", "/_/backbeat/api/crr/events", headers=headers)
+            answer = connection.getresponse()
+            assert "text/event-stream" == answer.getheader("Content-Type")
+            assert b": status changes follow\n" == answer.readline()
+            (server.place.source / "second").write_bytes(b"2")
+            place = ""
+            for line in iter(answer.readline, b""):
+                name, _, value = line.decode().strip().partition(": ")
+                if name == "id":
+                    place = value
+                elif name == "data":
+                    yield place, json.loads(value)
+
+    events = []
+    for place, event in listen(None):
+        events.append((place, event))
+        if event["Key"] == "second" and event["Status"] == "COMPLETED":
+            break
+
+    statuses = [event["Status"] for _, event in events if event["Key"] == "second"]
+    assert ["PENDING", "PROCESSING", "COMPLETED"] == statuses
+    again = next(listen(events[-2][0]))
+    assert events[-1] == again
 
 
 def test_sigterm_drains_and_exits_0(server: Server) -> None:

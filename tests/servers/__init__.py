@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import functools
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -55,9 +56,14 @@ def given(name: str) -> str | None:
     return os.environ.get(f"BACKBEAT_TEST_{name.upper()}") or None
 
 
+BROWSER = ("chromium", "chromedriver")
+"""The programs that tests marked `browser` need."""
+
+
 def missing() -> list[str]:
     """Return the names of the servers that are neither given nor installed."""
-    return [name for name, engine in ENGINES.items() if not given(name) and not engine.installed()]
+    absent = [name for name, engine in ENGINES.items() if not given(name) and not engine.installed()]
+    return absent if all(map(shutil.which, BROWSER)) else [*absent, "browser"]
 
 
 @functools.cache
