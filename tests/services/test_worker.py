@@ -10,10 +10,11 @@ import pytest
 
 from backbeat_core.errors import InvalidConfiguration, QueueUnavailable, StoreUnavailable, UndecodableEntry
 from backbeat_core.ports.queue import Start
+from backbeat_core.queueing.backoff import Backoff
 from backbeat_core.queueing.gate import OPERATOR, SHUTDOWN, Gate
 from backbeat_core.queueing.outcome import DONE, Crashed, Deferred, Done, Failed, Outcome, Retry
 from backbeat_core.services.worker import WorkerSettings
-from services.worker_desk import TOPIC, Diary, Shop, names, work_off
+from services.worker_desk import GROUP, TOPIC, Diary, Shop, names, work_off
 
 # Order and slots.
 
@@ -311,8 +312,6 @@ def test_a_retry_that_names_no_delay_backs_off() -> None:
 
 
 def test_back_off_draws_its_jitter_from_the_chance_it_was_given() -> None:
-    from backbeat_core.queueing.backoff import Backoff
-
     assert due_after(Retry(), 2, settings={"backoff": Backoff(jitter=0.5)}, chance=lambda: 0.1) == [1050, 1575]
 
 
@@ -334,6 +333,28 @@ def test_too_many_parked_keys_silence_their_partition_until_they_are_fewer() -> 
     shop.clock.advance(100)
 
     assert sorted(names(worker.step())) == ["a1", "c1"]
+
+
+def test_a_key_that_is_parked_again_and_again_counts_once() -> None:
+    shop = Shop()
+    shop.publish("a1", "b1", "c1")
+    worker = shop.worker(settings={"max_parked_keys": 3, "prefetch": 2, "concurrency": 2})
+    for _ in range(5):
+        tasks = worker.step()
+
+        assert names(tasks) == ["a1", "b1"]
+
+        for task in tasks:
+            worker.complete(task, Retry(10))
+        shop.clock.advance(10)
+    worker.gate.close(OPERATOR)
+    worker.step()
+    worker.gate.open(OPERATOR)
+    tasks = worker.step()
+    for task in tasks:
+        worker.complete(task, Retry(10))
+
+    assert names(worker.step()) == ["c1"]
 
 
 # Deferred.
@@ -388,6 +409,35 @@ def test_a_deferred_entry_that_nobody_answers_for_counts_as_crashed() -> None:
     worker.complete(task, DONE)
 
     assert worker.parked == 1
+
+
+def test_a_deferred_entry_that_is_never_answered_for_is_a_dead_letter_that_says_so() -> None:
+    shop = Shop()
+    shop.publish("a1")
+
+    assert patience(shop, shop.worker(), lambda task: Deferred(10), rounds=20) == ["a1"] * 3
+    (letter,) = shop.dead_letters()
+    assert letter.headers[-1] == ("x-error", b"TimeoutError: a deferred completion was never given")
+
+
+def test_what_is_due_first_is_told() -> None:
+    shop = Shop()
+    shop.publish("a1", "b1", "c1")
+    worker = shop.worker(settings={"task_timeout_ms": 300})
+    a, b, _ = worker.step()
+    worker.complete(a, Deferred(200))
+    worker.complete(b, Retry(250))
+
+    assert worker.next_due_ms() == 200
+
+    worker.complete(a, DONE)
+
+    assert worker.next_due_ms() == 250
+
+    shop.clock.advance(250)
+    worker.poll()
+
+    assert worker.next_due_ms() == 300
 
 
 # Dead letters.
@@ -503,6 +553,41 @@ def test_an_entry_whose_dead_letter_is_refused_stays_unfinished_and_is_not_worke
     assert diary.burials == [(0, "no")]
 
 
+def test_a_burial_alone_is_committed_in_its_time() -> None:
+    shop = Shop()
+    shop.publish("a1", "b1")
+    worker = shop.worker()
+    work_off(worker, lambda task: Failed("no"))
+
+    assert not worker.busy
+    assert worker.next_due_ms() == 5000
+
+    shop.clock.advance(5000)
+    worker.step()
+
+    assert {0: 2} == shop.committed
+
+
+def test_an_end_waits_for_every_burial() -> None:
+    shop = Shop()
+    shop.publish("a1", "b1")
+    worker = shop.worker()
+    a, b = worker.step()
+    worker.complete(a, Failed("no"))
+    worker.complete(b, Failed("no"))
+    shop.queue.refused.add("jobs-dead-letter")
+    worker.step()
+    shop.queue.refused.clear()
+    shop.clock.advance(1000)
+
+    assert worker.busy
+
+    worker.step()
+
+    assert not worker.busy
+    assert len(shop.dead_letters()) == 2
+
+
 def test_a_dead_letter_too_large_for_its_topic_goes_without_its_value() -> None:
     shop = Shop(max_message_bytes=180)
     shop.publish("a" * 120)
@@ -567,6 +652,17 @@ def test_a_worker_started_paused_takes_its_place_and_loses_nothing() -> None:
     assert work_off(shop.worker(settings={"start": Start.LATEST})) == ["a1"]
 
 
+def test_a_new_group_starts_where_it_is_told() -> None:
+    for start, seen in ((Start.EARLIEST, ["a1", "a2"]), (Start.LATEST, ["a2"])):
+        shop = Shop()
+        shop.publish("a1")
+        worker = shop.worker(settings={"start": start})
+        done = work_off(worker)
+        shop.publish("a2")
+
+        assert seen == done + work_off(worker)
+
+
 def test_partitions_that_arrive_while_the_gate_is_closed_are_silent_and_flow_afterwards() -> None:
     shop = Shop(partitions=2)
     one, two = shop.worker(), shop.worker()
@@ -602,11 +698,12 @@ def test_workers_start_with_an_open_gate_of_their_own() -> None:
 def test_a_task_over_its_time_is_cancelled_and_tried_again_when_it_says_so() -> None:
     shop = Shop()
     shop.publish("a1", "b1")
+    shop.clock.advance(70)
     worker = shop.worker(settings={"task_timeout_ms": 100})
     slow, quick = worker.step()
     worker.complete(quick, DONE)
 
-    assert worker.next_due_ms() == 100
+    assert worker.next_due_ms() == 170
 
     shop.clock.advance(99)
     worker.step()
@@ -617,7 +714,7 @@ def test_a_task_over_its_time_is_cancelled_and_tried_again_when_it_says_so() -> 
     worker.step()
 
     assert slow.cancelled
-    assert worker.next_due_ms() == 5000
+    assert worker.next_due_ms() == 5070
 
     worker.complete(slow, Retry(0))
     (again,) = worker.step()
@@ -727,6 +824,14 @@ def test_it_is_idle_when_all_is_done_and_committed() -> None:
     assert not worker.idle
 
 
+def test_it_is_not_idle_while_it_has_not_looked_into_a_new_partition() -> None:
+    worker = Shop().worker()
+    worker.step()
+    worker.assigned({1: 0})
+
+    assert not worker.idle
+
+
 def test_what_is_due_says_how_long_the_driver_may_rest() -> None:
     shop = Shop()
     shop.publish("a1")
@@ -773,5 +878,7 @@ def test_settings_have_the_defaults_of_the_specification() -> None:
     assert (settings.task_timeout_ms, settings.stuck_task_fatal_ms, settings.slow_task_ms) == (0, 600_000, 300_000)
 
 
-def test_the_topic_of_a_worker_is_told() -> None:
-    assert Shop().worker().topic == TOPIC
+def test_the_topic_and_group_of_a_worker_are_told() -> None:
+    worker = Shop().worker()
+
+    assert (worker.topic, worker.group) == (TOPIC, GROUP)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from backbeat_core.errors import Fenced, QueueUnavailable
+from backbeat_core.queueing.backoff import Backoff
 from backbeat_core.queueing.gate import SHUTDOWN
 from backbeat_core.queueing.outcome import DONE, Deferred, Failed, Retry
 from backbeat_core.services.worker import Task, Worker
@@ -92,6 +93,55 @@ def test_a_task_over_the_drain_is_cancelled_and_done_once_elsewhere() -> None:
     assert (worker.running, worker.in_flight) == (0, 0)
 
 
+def test_a_drain_is_bounded_from_the_moment_it_began() -> None:
+    waits: list[int] = []
+    shop, diary = Shop(partitions=2), Diary()
+    shop.clock.advance(100_000)
+    shop.publish("a1", partition=1)
+
+    def wait(timeout_ms: int) -> bool:
+        # Something ends each time, and it is never a task of what is given up.
+        waits.append(timeout_ms)
+        shop.clock.advance(250)
+        return True
+
+    worker = shop.worker(
+        observer=diary, wait_for_completions=wait, settings={"rebalance_drain_ms": 501, "concurrency": 1}
+    )
+    worker.step()
+    take_over(shop, worker)
+
+    assert waits == [501, 251, 1]
+    assert diary.rebalances == ["timeout"]
+
+
+def test_a_drain_that_is_over_at_its_deadline_does_not_wait() -> None:
+    shop, diary = Shop(partitions=2), Diary()
+    shop.publish("a1", partition=1)
+    worker = draining(shop, [(0, lambda worker: None)], observer=diary, settings={"rebalance_drain_ms": 0})
+    (task,) = worker.step()
+    take_over(shop, worker)
+
+    assert diary.rebalances == ["timeout"]
+    assert task.cancelled
+
+
+def test_a_task_that_ends_although_nobody_says_so_is_drained() -> None:
+    shop, diary = Shop(partitions=2), Diary()
+    shop.publish("a1", partition=1)
+    tasks: list[Task] = []
+
+    def wait(timeout_ms: int) -> bool:
+        worker.complete(tasks[0], DONE)
+        return False
+
+    worker = shop.worker(observer=diary, wait_for_completions=wait)
+    tasks += worker.step()
+    take_over(shop, worker)
+
+    assert diary.rebalances == ["drained"]
+
+
 def test_tasks_of_other_partitions_are_not_waited_for() -> None:
     """1.10: only revoked partitions drain."""
     shop, diary = Shop(partitions=2), Diary()
@@ -144,6 +194,19 @@ def test_a_deferred_answer_is_waited_for() -> None:
 
     assert diary.rebalances == ["drained"]
     assert {0: 0, 1: 2} == shop.committed
+
+
+def test_answers_for_other_partitions_are_still_awaited_afterwards() -> None:
+    shop = Shop(partitions=2)
+    shop.publish("a1")
+    shop.publish("b1", partition=1)
+    worker = shop.worker()
+    for task in worker.step():
+        worker.complete(task, Deferred(10_000))
+    take_over(shop, worker)
+
+    assert worker.in_flight == 1
+    assert worker.next_due_ms() == 10_000
 
 
 def test_a_deferred_answer_that_comes_after_the_end_is_ignored() -> None:
@@ -438,25 +501,42 @@ def test_a_queue_that_is_away_is_left_alone_for_longer_each_time() -> None:
 
     worker.complete(task, DONE)
 
-    assert names(worker.step()) == ["b1"]
-    assert len(diary.troubles) == 1
+    assert worker.poll() == 0
+    assert names(worker.take()) == ["b1"]
+    assert [type(error) for error in diary.troubles] == [QueueUnavailable]
 
     shop.clock.advance(1000)
     worker.step()
 
     assert worker.next_due_ms() == 3000
 
-    shop.queue.unreachable = False
     shop.clock.advance(2000)
+    worker.step()
+    worker.commit()
+
+    assert worker.next_due_ms() == 7000
+
+    shop.queue.unreachable = False
+    shop.clock.advance(4000)
     worker.step()
 
     assert worker.trouble is None
 
+    worker.commit()
     shop.queue.unreachable = True
     shop.clock.advance(1)
     worker.step()
 
-    assert worker.next_due_ms() == 4001
+    assert worker.next_due_ms() == 8001
+
+
+def test_a_queue_that_is_away_is_left_alone_for_a_time_with_jitter() -> None:
+    shop = Shop()
+    worker = shop.worker(settings={"backoff": Backoff(jitter=0.5)}, chance=lambda: 0.1)
+    shop.queue.unreachable = True
+    worker.step()
+
+    assert worker.next_due_ms() == 1050
 
 
 def test_a_queue_that_is_away_at_first_is_joined_later() -> None:
@@ -481,6 +561,7 @@ def test_a_commit_that_is_refused_is_made_at_the_next_turn() -> None:
     shop.queue.unreachable = True
     worker.commit()
 
+    assert [type(error) for error in diary.troubles] == [QueueUnavailable]
     assert not worker.idle
     assert worker.next_due_ms() == 5000
 

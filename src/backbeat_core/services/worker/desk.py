@@ -124,14 +124,14 @@ class Desk:
                 self._lines.release(task.key)
         return dead
 
-    def buried(self, task: Task, stands: bool) -> None:
-        """Finish a task whose dead letter *stands*; else try again later."""
-        if stands:
-            self._condemned -= 1
-            self._observer.dead_lettered(task, task.verdict)
-            self.finish(task)
-        else:
+    def buried(self, task: Task, stands: bool) -> bool:
+        """Finish a task whose dead letter *stands*, else try again later; return whether an offset is finished."""
+        if not stands:
             self._retry(task, None)
+            return False
+        self._condemned -= 1
+        self._observer.dead_lettered(task, task.verdict)
+        return self.finish(task)
 
     def drop(self, unwanted: Callable[[Task], bool]) -> list[Task]:
         """Let go of all *unwanted* tasks that neither run nor are deferred; return them."""

@@ -97,8 +97,7 @@ class Worker(Listener):
         for task in dead:
             stands = self._feed.bury(task) is None
             with self.guard:
-                self._desk.buried(task, stands)
-                self._dirty = True
+                self._dirty |= self._desk.buried(task, stands)
         fetched = self._fetch(timeout_ms)
         if self._dirty and self._clock.elapsed_ms() >= self._commit_due:
             self.commit()
