@@ -101,7 +101,7 @@ def _parse_entry(entry: object) -> _Network | None:
     length = _LENGTHS.get(prefix) if slash or prefix else bits
     if length is None:
         return None
-    if (slash or prefix) and address.family == 4 and ":" in text:
+    if slash and address.family == 4 and ":" in text:
         return _mapped_network(address.number, length)
     return _span(address, length, bits)
 
