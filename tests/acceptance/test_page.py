@@ -122,7 +122,8 @@ def test_a_failure_is_shown_and_retried(browser: Any, server: Server) -> None:
     place = server.place
     shutil.rmtree(place.location("west"))
     (place.source / "<b>lost").write_bytes(b"x")
-    eventually(lambda: 1 == server.get("/_/backbeat/api/metrics/crr/west/failures")["failures"]["results"]["count"])
+    failures = "/_/backbeat/api/metrics/crr/west/failures"
+    eventually(lambda: bool(1 == server.get(failures)["failures"]["results"]["count"]))
     open_page(browser, server)
 
     eventually(lambda: "<b>lost" in text_of(browser, "failures")())

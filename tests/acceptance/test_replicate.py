@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
 import shutil
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -62,9 +65,7 @@ def test_changed_new_and_removed_files_are_replicated(place: Place) -> None:
 
     result = place.replicate()
 
-    assert {2} == {counts["copied"]["objects"] for counts in result["locations"].values()} or {3} == {
-        counts["copied"]["objects"] for counts in result["locations"].values()
-    }
+    assert {3} == {counts["copied"]["objects"] for counts in result["locations"].values()}
     for site in ("a", "b"):
         assert same_trees(place.source, place.location(site))
     assert "true" == place.head("a/b")["x-amz-delete-marker"]
@@ -203,13 +204,50 @@ def test_a_state_of_another_place_is_refused(place: Place) -> None:
     place.replicate()
     shutil.copytree(place.source, place.base / "elsewhere" / "source")
 
-    moved = backbeat(
-        "replicate", str(place.base / "elsewhere/source"), "--to", f"a={place.location('a')}", "--state", str(place.state)
-    )
-    renamed = backbeat(*place.replicate_arguments(sites=("a", "b"))[:-3], "--to", "a=/tmp/x", "--state", str(place.state))
+    state = ("--state", str(place.state))
+    elsewhere = str(place.base / "elsewhere/source")
+    moved = backbeat("replicate", elsewhere, "--to", f"a={place.location('a')}", *state)
+    renamed = backbeat("replicate", str(place.source), "--to", f"a={place.base / 'x'}", *state)
 
     assert (2, 2) == (moved.returncode, renamed.returncode)
     assert "was made from" in moved.stderr
+    assert "give that directory, another name, or another --state" in renamed.stderr
+    assert not (place.base / "x").exists()
+
+
+def test_a_state_of_another_version_is_refused(place: Place) -> None:
+    place.replicate()
+    with contextlib.closing(sqlite3.connect(place.state / "backbeat.db")) as database:
+        database.execute("PRAGMA user_version = 9999")
+
+    done = backbeat(*place.replicate_arguments())
+
+    assert 2 == done.returncode
+    assert "9999" in done.stderr
+    assert str(place.state) in done.stderr
+
+
+def test_a_full_disk_fails_its_location_only_and_leaves_nothing_half_written(place: Place) -> None:
+    (place.source / "big").write_bytes(os.urandom(3 << 20))
+    small = place.location("b")
+    small.mkdir()
+    arguments = shlex.join(command(*place.replicate_arguments("--retries", "1", "--retry-delay", "10")))
+    look = f"find {shlex.quote(str(small))} -name big"
+    mount = f"mount -t tmpfs -o size=2m none {shlex.quote(str(small))}"
+    script = f"{mount} && ({arguments}; code=$?; {look}; exit $code)"
+    as_owner = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+
+    unshared = ["unshare", *as_owner, "--mount", "sh", "-c", script]
+    done = subprocess.run(unshared, capture_output=True, text=True, timeout=60, check=False)
+
+    assert 1 == done.returncode, done.stderr
+    assert "big FAILED at b: no space is left" in done.stderr.replace("'big' in " + str(small) + ": ", "")
+    assert "" == done.stdout
+    assert (place.location("a") / "big").stat().st_size == 3 << 20
+    assert ("FAILED", "COMPLETED") == tuple(
+        place.head("big")[name] for name in ("b-replication-status", "a-replication-status")
+    )
+    assert "COMPLETED" == place.head("a.txt")["b-replication-status"]
 
 
 def test_a_state_in_use_is_refused_while_head_still_works(place: Place) -> None:
