@@ -283,7 +283,7 @@ def test_whoever_knows_the_content_arms_with_it() -> None:
     info = document(CLOUD, key="k", content=(), endpoints=ENDPOINTS, locations=LOCATIONS)
 
     assert info is not None
-    assert (PENDING, (), 0) == (info.status, info.content, info.generation)
+    assert (PENDING, (), 0, False) == (info.status, info.content, info.generation, info.is_nfs)
 
 
 @given(

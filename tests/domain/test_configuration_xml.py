@@ -172,6 +172,9 @@ def test_a_made_up_id_is_a_uuid_in_base_64() -> None:
         pytest.param("", V1, id="empty"),
         pytest.param("{}", V1, id="JSON"),
         pytest.param("<Other/>", V1, id="another root"),
+        pytest.param(
+            body(rule()).replace("ReplicationConfiguration", "Other"), V1, id="another root around the same"
+        ),
         pytest.param("<s:ReplicationConfiguration xmlns:s='x'/>", V1, id="a root with a prefix"),
         pytest.param(body(), V1, id="V1"),
         pytest.param(body("<rule/>"), V1, id="V1: names have their case"),
@@ -413,7 +416,7 @@ VALID_ROLES = [
 
 @pytest.mark.parametrize("role", INVALID_ROLES)
 def test_v20_these_are_no_roles(role: str) -> None:
-    assert not is_role(role)
+    assert is_role(role) is False
     assert ("InvalidArgument", f"{ROLE_ERROR}'{role}'") == refused(body(rule(sites="aws"), role=role))
 
 

@@ -131,6 +131,8 @@ def test_names_are_read_in_any_case() -> None:
         {"x-amz-meta-aws-replication-status": "nearly"},
         {"x-amz-meta-scal-replication-status": "REPLICA"},
         {"aws-replication-status": "COMPLETED"},
+        {"x-other-meta-of-aws-replication-status": "COMPLETED"},
+        {"x-amz-meta-of-aws-replication-progress": "COMPLETED"},
     ],
 )
 def test_what_is_not_about_replication_is_passed_over(headers: dict[str, str]) -> None:
