@@ -101,7 +101,7 @@ class Selected:
     """
     An entry that is queued.
 
-    *sites* are the targets that await it, one for each pending backend. *bytes* is what each of them is
+    *sites* are the targets that await it, each once. *bytes* is what each of them is
     sent: the object's size, or 0 when only metadata is replicated (PL-7).
     """
 
@@ -156,15 +156,15 @@ def _pending_sites(info: Document) -> tuple[str, ...]:
     backends = info.get("backends")
     if not isinstance(backends, list):
         return ()
-    return tuple(
-        [
-            site
-            for backend in backends
-            if isinstance(backend, dict)
-            and backend.get("status") == _PENDING
-            and isinstance(site := backend.get("site"), str)
-        ]
-    )
+    sites = [
+        site
+        for backend in backends
+        if isinstance(backend, dict)
+        and backend.get("status") == _PENDING
+        and isinstance(site := backend.get("site"), str)
+    ]
+    # Older servers list a site twice; its entry ends once (CE-14, INV-16).
+    return tuple(dict.fromkeys(sites))
 
 
 @attrs.frozen

@@ -30,6 +30,7 @@ WORK: Mapping[str, float] = {
     "share": 0.7,
     "get": 1.5,
     "replica": 0.2,
+    "listed twice": 0.2,
 }
 """What users do, each as often as its weight says; see `users`."""
 
@@ -46,9 +47,12 @@ class Site:
 @attrs.frozen
 class Profile:
     """
-    The kind of a run. *duration_ms* is how long things go wrong; *pause_ms* how long a user waits between two
-    operations, on average. *faults* multiplies the chances of faults by name, '' for those not named.
-    *on_chance*: how many kinds of fault at calls are switched on.
+    The kind of a run.
+
+    Times in milliseconds, each an average: *pause_ms* is how long a user waits between two operations,
+    *operator_ms*, *lifecycle_ms* and *chaos_ms* how long those three do; with 0 there is none. For
+    *duration_ms* things go wrong. *faults* multiplies the chances of faults by name, '' for those not named;
+    *on_chance* is how many kinds of them are switched on.
     """
 
     name: str = "mixed"
@@ -65,7 +69,7 @@ class Profile:
     partitions: int = 2
     replays: Replays = TWO_REPLAYS
     transient: bool = False
-    lifecycle: bool = False
+    lifecycle_ms: int = 0
     reconcile: bool = False
     operator_ms: int = 4 * MINUTE_MS
     chaos_ms: int = 2 * MINUTE_MS

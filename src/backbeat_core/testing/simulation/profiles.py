@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import attrs
 
+from backbeat_core.domain.replays import Replays
 from backbeat_core.errors import InvalidInput
 from backbeat_core.testing.simulation.chance import Chance
 from backbeat_core.testing.simulation.chaos import PLANS
-from backbeat_core.testing.simulation.profile import Profile, Site
+from backbeat_core.testing.simulation.profile import MINUTE_MS, WORK, Profile, Site
 
 SITES: Final = (
     Site("aws-1"),
@@ -18,29 +19,49 @@ SITES: Final = (
     Site("disk-1", cloud=False, versioned=False),
     Site("aws-2"),
 )
+VERSIONED: Final = (SITES[0], SITES[3])
+CRASHES: Final = {"crash before": 4.0, "crash after": 4.0, "process killed": 4.0, "answer lost": 2.0}
+
+SCENARIOS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "one site": {"sites": SITES[:1], "buckets": 1},  # S1
+    "three sites": {"sites": SITES[:3], "keys": 2},  # S2
+    "tagging": {  # S3
+        "keys": 2,
+        "work": {**WORK, "tag": 12.0, "untag": 3.0, "retain": 2.0},
+        "faults": {"slow": 4.0, "slow answer": 4.0, "unavailable": 2.0},
+    },
+    "deleting": {  # S4, S5
+        "keys": 1,
+        "work": {**WORK, "delete": 6.0, "delete version": 5.0},
+        "faults": {"refused": 3.0, "slow": 3.0},
+    },
+    "transient": {"sites": VERSIONED, "transient": True, "events": {"site away": 6.0}, "faults": CRASHES},  # S6
+    "crashes": {"faults": CRASHES, "status_hosts": 2, "hosts": 2},  # S7
+    "twice": {"faults": {"published twice": 10.0, "expelled": 5.0, "member expelled": 5.0}},  # S8, S9
+    "rules": {"events": {"rule changed": 20.0}, "keys": 2, "work": {**WORK, "tag": 8.0}},  # S10, S15
+    "site down": {"events": {"site away": 20.0, "site refuses": 8.0}, "operator_ms": MINUTE_MS},  # S11
+    "lifecycle": {  # S12, S13
+        "lifecycle_ms": 12_000,
+        "keys": 3,
+        "work": {**WORK, "tag": 6.0, "share": 3.0},
+        "faults": {"slow": 2.0},
+    },
+    "null": {"keys": 2, "work": {"overwrite null": 6.0, "tag": 2.0, "get": 1.0, "share": 1.0}},  # S14
+    "pauses": {"operator_ms": 30_000, "pause_ms": 10_000},  # S16
+    "replays": {"events": {"replays changed": 20.0, "site refuses": 10.0}, "replays": PLANS[2]},
+    "engines away": {"events": {"engine away": 20.0}},
+    "leases": {"populators": 3, "faults": {"session expired": 4.0, "slow": 4.0}, "events": {"lease lost": 10.0}},
+}
+"""What runs may have a leaning to; names of scenarios of replication 5.3 beside them."""
 
 
 def mixed(seed: int) -> Profile:
     """Return a profile drawn from *seed*: no two runs need to be of the same kind."""
     chance = Chance(f"profile of {seed}")
-    transient = chance.hits(0.25)
-    sites = [site for site in SITES if chance.hits(0.55) and (site.versioned or not transient)]
-    return Profile(
-        "mixed",
-        buckets=chance.between(1, 2),
-        keys=chance.between(1, 4),
-        sites=tuple(sites or SITES[:1]),
-        hosts=chance.between(1, 2),
-        populators=chance.between(1, 2),
-        status_hosts=chance.between(1, 2),
-        concurrency=chance.between(1, 4),
-        partitions=chance.between(1, 3),
-        replays=chance.pick(PLANS),
-        transient=transient,
-        reconcile=chance.hits(0.2),
-        pause_ms=chance.pick((8_000, 20_000, 60_000)),
-        on_chance=chance.pick((0.15, 0.3, 0.5)),
-    )
+    plain = _plain(chance)
+    if chance.hits(0.35):
+        return plain
+    return _leaning(plain, chance.pick(list(SCENARIOS)), "mixed")
 
 
 def quiet(seed: int) -> Profile:
@@ -56,7 +77,48 @@ def gentle(seed: int) -> Profile:
 
 def steady(seed: int) -> Profile:
     """Return the profile that speed is measured with: one object a second to two sites, faults on (issue 4)."""
-    return Profile("steady", pause_ms=1_000, buckets=1, keys=1000, work={"put": 1.0}, duration_ms=10 * 60_000)
+    return Profile("steady", pause_ms=1_000, buckets=1, keys=1000, work={"put": 1.0}, duration_ms=10 * MINUTE_MS)
+
+
+def _plain(chance: Chance) -> Profile:
+    transient = chance.hits(0.2)
+    sites = tuple(site for site in SITES if chance.hits(0.5) and (site.versioned or not transient))
+    replays: Replays = chance.pick(PLANS)
+    return Profile(
+        "mixed",
+        buckets=chance.between(1, 2),
+        keys=chance.between(1, 4),
+        sites=sites or SITES[:1],
+        hosts=chance.between(1, 2),
+        populators=chance.between(1, 2),
+        status_hosts=chance.between(1, 2),
+        concurrency=chance.between(1, 4),
+        partitions=chance.between(1, 3),
+        replays=replays,
+        transient=transient,
+        lifecycle_ms=0 if transient or chance.hits(0.7) else 60_000,
+        reconcile=chance.hits(0.2),
+        pause_ms=chance.pick((15_000, 40_000, 90_000)),
+        on_chance=chance.pick((0.15, 0.3, 0.5)),
+    )
+
+
+def _leaning(plain: Profile, scenario: str, name: str) -> Profile:
+    members = dict(SCENARIOS[scenario])
+    if "sites" not in members or not members.get("transient"):
+        members["transient"] = members.get("transient", False)
+    if not members["transient"] and plain.transient:
+        members.setdefault("sites", SITES[:2])
+    if members["transient"]:
+        members["lifecycle_ms"] = 0
+    return attrs.evolve(plain, name=name, **members)
+
+
+def _scenario(scenario: str) -> Callable[[int], Profile]:
+    def drawn(seed: int) -> Profile:
+        return _leaning(_plain(Chance(f"profile of {seed}")), scenario, scenario)
+
+    return drawn
 
 
 PROFILES: Final[dict[str, Callable[[int], Profile]]] = {
@@ -64,6 +126,7 @@ PROFILES: Final[dict[str, Callable[[int], Profile]]] = {
     "gentle": gentle,
     "quiet": quiet,
     "steady": steady,
+    **{name: _scenario(name) for name in SCENARIOS},
 }
 
 

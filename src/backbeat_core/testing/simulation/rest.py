@@ -60,6 +60,9 @@ def inv_11_collection_is_complete(world: World) -> str | None:
         for piece in md.locations(version.metadata):
             if world.engines.locations[str(piece["dataStoreName"])].objects.get(str(piece["key"])):
                 return f"{version} still has {piece['key']}"
+    for store, name in world.lifecycle.abandoned:
+        if world.engines.locations[store].objects.get(name):
+            return f"{store} still has {name}"
     return None
 
 

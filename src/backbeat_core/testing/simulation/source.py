@@ -105,6 +105,21 @@ class SourceServer:
         operation = Operation.COMPLETE_MPU if parts else Operation.PUT_OBJECT
         self._put_version(key, size, md5, number, location, operation)
 
+    def put_listed_twice(self, key: str, size: int) -> None:
+        """Store a new version whose rule names a site twice, as an older server accepts it (CE-14)."""
+        number, body = self._body(size)
+        location = self._write_data(key, body, 1, 1)
+        info = self._arm(Operation.PUT_OBJECT, key, size, None)
+        if info is None:
+            return
+        site = info.backends[0].site
+        info = attrs.evolve(
+            info,
+            backends=(info.backends[0], *info.backends),
+            storage_class=f"{site},{info.storage_class}",
+        )
+        self._store_version(key, self._document(key, size, _md5(body), number, location, info))
+
     def overwrite_null(self, key: str, size: int) -> None:
         """Store a null version in place of the one that stands, if one does, and delete that one's data."""
         number, body = self._body(size)

@@ -112,12 +112,17 @@ def _change(
 ) -> None:
     chosen = f"null-{key}" if users.chance.hits(0.2) else key
     version = users.version_of(server, chosen)
-    if version is not None and not md.is_delete_marker(version.value):
+    # What is cold is left alone: the populator does not queue it (PL-1).
+    if version is not None and not md.is_delete_marker(version.value) and "archive" not in version.value:
         server.change(version, operation, members(), f"s3:{operation.name}")
 
 
 def _replica(users: Users, server: SourceServer, key: str) -> None:
     server.receive_replica(f"replica-{key}")
+
+
+def _listed_twice(users: Users, server: SourceServer, key: str) -> None:
+    server.put_listed_twice(key, users.chance.between(1, 60))
 
 
 def _get(users: Users, server: SourceServer, key: str) -> None:
@@ -139,5 +144,6 @@ OPERATIONS: dict[str, Callable[[Users, SourceServer, str], None]] = {
     "share": _share,
     "get": _get,
     "replica": _replica,
+    "listed twice": _listed_twice,
 }
 """What users do, by the names of `profile.WORK`."""

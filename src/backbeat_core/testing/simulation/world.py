@@ -12,6 +12,7 @@ from backbeat_core.testing.simulation.checks import Checks
 from backbeat_core.testing.simulation.crew import Crew
 from backbeat_core.testing.simulation.engines import Engines
 from backbeat_core.testing.simulation.faults import Faults
+from backbeat_core.testing.simulation.lifecycle import COLD, STORES, Lifecycle
 from backbeat_core.testing.simulation.operators import Operators
 from backbeat_core.testing.simulation.parts import Parts
 from backbeat_core.testing.simulation.process import Host, Process
@@ -40,7 +41,7 @@ from backbeat_core.testing.simulation.source import SourceBucket
 from backbeat_core.testing.simulation.trace import Trace
 from backbeat_core.testing.simulation.users import Users
 
-DATA_STORE = "source-data"
+DATA_STORE = STORES[0]
 SESSION_MS = 60_000
 
 
@@ -78,7 +79,7 @@ class World:
             Scheduler(clock, chance, trace),
             MemoryBroker(partitions=profile.partitions, session_ms=SESSION_MS),
         )
-        for name in (DATA_STORE, *(site.name for site in profile.sites)):
+        for name in (*STORES, COLD, *(site.name for site in profile.sites)):
             self.engines.locations[name] = MemoryBucket()
         self.buckets = {
             name: SourceBucket(name, DATA_STORE, profile.sites, tuple(site.name for site in profile.sites))
@@ -89,13 +90,14 @@ class World:
         self.programs: list[Program] = list(self._programs())
         self.users = Users(self, chance.child("users"))
         self.operators = Operators(self)
+        self.lifecycle = Lifecycle(self)
         self.chaos = Chaos(self)
         self.checks = Checks(self)
         self.engines.onlooker = self.checks
 
     def boot(self) -> None:
         """Start everything."""
-        for process in (*self.programs, self.operators, self.users, self.chaos):
+        for process in (*self.programs, self.operators, self.users, self.lifecycle, self.chaos):
             process.boot()
 
     def heal(self) -> None:
