@@ -17,7 +17,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 import servers
-from backbeat_adapters.kafka import KafkaQueue, KafkaSasl, KafkaSettings, KafkaTls, KafkaTopic
+from backbeat_adapters.kafka import KafkaConsumer, KafkaQueue, KafkaSasl, KafkaSettings, KafkaTls, KafkaTopic
 from backbeat_core.errors import BackbeatError, InvalidInput, MessageTooLarge, QueueUnavailable
 from backbeat_core.ports.queue import (
     Consumer,
@@ -435,3 +435,54 @@ def test_settings_do_not_show_their_secrets() -> None:
     settings = KafkaSettings(sasl=KafkaSasl("user", "secret"), tls=KafkaTls(key_password="secret"))
 
     assert "secret" not in repr(settings)
+
+
+def test_members_that_were_all_silent_too_long_learn_it_and_begin_anew() -> None:
+    # Each leaves in the middle of the rebalance that the other's leaving began.
+    topic, one, two = fresh("topic"), Heard(), Heard()
+    with (
+        queue_on(servers.address("kafka")) as queue,
+        member_of(queue, topic, listener=one) as first,
+        member_of(queue, topic, listener=two) as second,
+    ):
+        share(first, second, one, two)
+        before = [sorted(one.owned), sorted(two.owned)]
+        one.news.clear()
+        two.news.clear()
+
+        time.sleep(QUICK.max_poll_interval_ms / 1000 + 1)
+        first.poll(0, 0)
+        second.poll(0, 0)
+
+        assert [("lost", before[0])] == one.news[:1]
+        assert [("lost", before[1])] == two.news[:1]
+        share(first, second, one, two)
+
+
+def share(first: Consumer, second: Consumer, one: Heard, two: Heard) -> None:
+    deadline = time.monotonic() + 20
+    while not one.owned or not two.owned or len(one.owned) + len(two.owned) < 3:
+        assert time.monotonic() < deadline
+        first.poll(0, 50)
+        second.poll(0, 50)
+
+
+def test_a_message_of_a_partition_that_has_gone_is_nobodys() -> None:
+    # W-07: what the client had fetched before comes out of it after the partition was given up.
+    topic, listener = fresh("topic"), Heard()
+    with queue_on(servers.address("kafka")) as queue:
+        queue.publish(topic, [Message(b"%d" % n, partition=0) for n in range(3)])
+        with member_of(queue, topic, listener=listener) as consumer:
+            assert isinstance(consumer, KafkaConsumer)
+            read(consumer, 3)
+            fetched = Client({"bootstrap.servers": servers.address("kafka"), "group.id": "other"})
+            fetched.assign([TopicPartition(topic, 0, 0)])
+            messages = fetched.consume(3, 10)
+            fetched.close()
+            assert len(messages) == 3
+
+            consumer._take(messages)
+            assert [] == list(consumer.poll(10, 0))
+            consumer._lose([0])
+            consumer._take(messages)
+            assert [] == list(consumer.poll(10, 0))
