@@ -77,7 +77,9 @@ def test_an_engine_without_brokers_keeps_each_partition_once() -> None:
 
     body = health(engines, settings=HealthSettings(in_sync=1)).check()
 
-    assert [0, 1, 2, 3] == [each["id"] for each in body["topics"][TOPIC]["partitions"]]
+    assert [{"id": partition, "leader": 0, "replicas": [0], "isrs": [0]} for partition in range(4)] == body[
+        "topics"
+    ][TOPIC]["partitions"]
     assert "ok" == body["internalConnections"]["isrHealth"]
 
 
@@ -97,6 +99,18 @@ def test_only_a_connection_that_is_in_sync_is_well(connection: Connection) -> No
 
     assert {"name": connection.name, "code": connection.value} == zookeeper["details"]
     assert (connection is Connection.SYNC_CONNECTED) == (zookeeper["status"] == "ok")
+
+
+def test_states_have_the_codes_of_zookeepers_clients() -> None:
+    """http-api 7.1."""
+    assert {
+        "DISCONNECTED": 0,
+        "SYNC_CONNECTED": 3,
+        "AUTH_FAILED": 4,
+        "CONNECTED_READ_ONLY": 5,
+        "SASL_AUTHENTICATED": 6,
+        "EXPIRED": -122,
+    } == {state.name: state.value for state in Connection}
 
 
 def test_producers_that_are_not_ready_are_told() -> None:

@@ -80,15 +80,21 @@ def test_replicas_and_objects_that_are_not_armed_are_in_no_tally() -> None:
     engines = Engines()
     put(engines, "k\0001", "REPLICA")
     put(engines, "l\0001", "", replicationInfo=None)
-
     assert {} == recount(engines)(["b"]).tallies
+
+    put(engines, "m\0001", "PENDING")
+    assert {"aws": 1} == {site: tally.put for site, tally in recount(engines)(["b"]).tallies.items()}
 
 
 def test_documents_that_cannot_be_read_are_told() -> None:
     engines = Engines()
     put(engines, "k\0001", "PENDING", replicationInfo={"backends": "none"})
+    put(engines, "l\0001", "PENDING")
 
-    assert 1 == recount(engines)(["b"]).unreadable
+    report = recount(engines)(["b"])
+
+    assert 1 == report.unreadable
+    assert 1 == report.tallies["aws"].put
 
 
 def test_counters_that_drifted_are_told_and_put_right() -> None:
