@@ -201,12 +201,19 @@ def test_answers_for_other_partitions_are_still_awaited_afterwards() -> None:
     shop.publish("a1")
     shop.publish("b1", partition=1)
     worker = shop.worker()
-    for task in worker.step():
+    tasks = worker.step()
+    for task in tasks:
         worker.complete(task, Deferred(10_000))
     take_over(shop, worker)
 
     assert worker.in_flight == 1
     assert worker.next_due_ms() == 10_000
+
+    for task in tasks:
+        worker.complete(task, DONE)
+    worker.commit()
+
+    assert {0: 1, 1: 0} == shop.committed
 
 
 def test_a_deferred_answer_that_comes_after_the_end_is_ignored() -> None:
@@ -457,6 +464,22 @@ def test_a_rewind_lets_go_of_what_was_parked_or_condemned() -> None:
 
     assert work_off(worker) == ["b1", "c1"]
     assert (worker.parked, worker.busy, worker.in_flight) == (0, False, 0)
+
+
+def test_what_a_rewind_lets_go_of_is_parked_no_more() -> None:
+    shop = Shop()
+    shop.publish("a1", "b1", "c1")
+    worker = shop.worker(settings={"max_parked_keys": 2, "prefetch": 2, "concurrency": 2})
+    for _ in range(3):
+        a, b = worker.step()
+        worker.complete(a, DONE)
+        worker.complete(b, Retry(10_000))
+        shop.queue.rewind(0, 0)
+    a, b = worker.step()
+    worker.complete(a, Retry(10_000))
+    worker.complete(b, DONE)
+
+    assert names(worker.step()) == ["c1"]
 
 
 def test_a_rewind_of_one_partition_leaves_the_others_alone() -> None:
