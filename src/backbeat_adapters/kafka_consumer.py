@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from confluent_kafka import OFFSET_INVALID, OFFSET_STORED, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Consumer as Client
-from confluent_kafka import Message as ClientMessage
 
 from backbeat_adapters.kafka_client import LOG, KafkaSettings, border, client_options, meaning
 from backbeat_core.errors import Fenced, InvalidInput, QueueUnavailable
@@ -151,7 +150,7 @@ class KafkaConsumer(Consumer):
     def _ready(self) -> bool:
         return any(records for n, records in self._held.items() if n not in self._paused)
 
-    def _take(self, messages: Iterable[ClientMessage | None]) -> None:
+    def _take(self, messages: Iterable[Any]) -> None:
         for message in messages:
             if message is None:
                 continue
@@ -331,6 +330,6 @@ def _consumer_options(settings: KafkaSettings) -> dict[str, Any]:
     return options
 
 
-def _record(topic: str, partition: int, offset: int, message: ClientMessage) -> Record:
+def _record(topic: str, partition: int, offset: int, message: Any) -> Record:
     headers = tuple((name, value or b"") for name, value in message.headers() or ())
     return Record(topic, partition, offset, message.value() or b"", message.key(), headers, message.timestamp()[1])

@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 import pytest
@@ -30,7 +30,8 @@ from backbeat_core.ports.queue import (
     Watermarks,
 )
 from backbeat_core.testing.contracts.common import fresh
-from backbeat_core.testing.contracts.queue import Member, Ownership, QueueContract
+from backbeat_core.testing.contracts.queue import QueueContract
+from backbeat_core.testing.contracts.queue_members import Member, Ownership
 from servers.certificates import make_certificates
 
 pytestmark = pytest.mark.kafka
@@ -156,7 +157,7 @@ def published(results: Sequence[Published | BackbeatError]) -> list[Published]:
 
 
 # Queue-and-wire 1.4: UTF-8 key, and its partition of 3, 5 and 12 by each hash.
-VECTORS = {
+VECTORS: dict[Literal["crc32", "murmur2"], dict[str, tuple[int, int, int]]] = {
     "crc32": {
         "canary": (1, 0, 1),
         "bootstrap": (0, 1, 0),
@@ -289,7 +290,8 @@ def test_a_poll_without_room_keeps_its_place_and_holds_little() -> None:
             while time.monotonic() < began + 2 * QUICK.max_poll_interval_ms / 1000:
                 assert [] == list(consumer.poll(0, 20))
 
-            held = sum(map(len, consumer._held.values()))
+            assert isinstance(consumer, KafkaConsumer)
+            held = sum(len(records) for records in consumer._held.values())
             records = read(consumer, 600, limit=7)
 
         assert held <= 10
@@ -417,7 +419,7 @@ def test_tls_and_a_password_prove_who_speaks(tmp_path: Path) -> None:
         with queue_on(f"127.0.0.1:{port}", **known) as queue, member_of(queue, "topic") as consumer:
             published(queue.publish("topic", [Message(b"v", b"k")]))
             assert [b"v"] == [record.value for record in read(consumer, 1)]
-        strangers = [
+        strangers: list[dict[str, Any]] = [
             {"sasl": KafkaSasl("backbeat", "wrong", "PLAIN")},
             {"tls": attrs.evolve(tls, certificate=None, key=None)},
             {"tls": attrs.evolve(tls, ca=None)},

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -23,7 +24,7 @@ from servers.certificates import make_certificates
 pytestmark = pytest.mark.redis
 
 
-def settings(address: str, **others: int) -> RedisSettings:
+def settings(address: str, **others: Any) -> RedisSettings:
     host, _, port = address.rpartition(":")
     return RedisSettings(host=host, port=int(port), **others)
 

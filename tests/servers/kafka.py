@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 from servers.process import Server, cache_directory, free_port
 
@@ -123,7 +124,7 @@ class KafkaCluster:
         """Return host:port of all brokers, with commas."""
         return ",".join(broker.address for broker in self.brokers)
 
-    def __enter__(self) -> KafkaCluster:
+    def __enter__(self) -> Self:
         for broker in self.brokers:
             broker.launch()
         for broker in self.brokers:

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -154,7 +154,7 @@ class Server(abc.ABC):
             self.process.wait()
         self.process = None
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
