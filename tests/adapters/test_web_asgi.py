@@ -227,6 +227,17 @@ def test_work_is_done_in_as_many_threads_as_it_needs_and_no_more_than_it_may() -
     threads.close()
 
 
+def test_what_work_raises_is_told_and_its_thread_goes_on() -> None:
+    threads = Threads(1)
+
+    async def run() -> None:
+        with pytest.raises(ZeroDivisionError):
+            await threads.run(lambda: 1 // 0, 5)
+        assert await threads.run(lambda: threading.current_thread().name, 5) == "backbeat-api-1"
+
+    asyncio.run(run())
+
+
 def test_work_that_nobody_waits_for_any_more_is_not_begun() -> None:
     threads, go_on, done = Threads(1), threading.Event(), list[int]()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -19,7 +20,7 @@ from backbeat_core.access import Access, AllowList
 from backbeat_core.http.api import Api
 from backbeat_core.http.routing import Sites
 from support.backend import EchoBackend
-from support.raw_requests import raw_requests, request
+from support.raw_requests import SMUGGLED, raw_requests, request
 from support.serving import exchange, serving, split
 
 ANSWERS = Path(__file__).parent / "raw_answers.json"
@@ -192,6 +193,37 @@ def test_whoever_sends_drop_by_drop_is_cut_off_in_time(port: int, start: bytes, 
             except ConnectionError:
                 break
     assert time.monotonic() - started < 2.5
+
+
+def test_a_head_that_grows_without_end_is_refused(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), 5) as connection:
+        connection.sendall(b"GET /_/healthcheck HTTP/1.1\r\nX: ")
+        sent, answer = 0, b""
+        with contextlib.suppress(ConnectionError):
+            while sent < 1_000_000:
+                connection.sendall(b"a" * 10_000)
+                sent += 10_000
+                time.sleep(0.001)
+        with contextlib.suppress(ConnectionError):
+            answer = connection.recv(65536)
+    assert sent < 500_000
+    assert answer == b"" or described(answer) == ["400 BadRequest"]
+
+
+def test_nothing_behind_garbage_is_listened_to(backend: EchoBackend) -> None:
+    go_on = threading.Event()
+    backend.status = lambda service, sites: {"a": str(go_on.wait(5))}  # type: ignore[method-assign]
+    with serving(app_of(backend)) as port, socket.create_connection(("127.0.0.1", port), 5) as connection:
+        connection.sendall(request(b"GET /_/crr/status HTTP/1.1") + b"\x00\r\n\r\n")
+        time.sleep(0.05)
+        connection.sendall(SMUGGLED)
+        time.sleep(0.05)
+        go_on.set()
+        answer = b""
+        while received := connection.recv(65536):
+            answer += received
+    assert described(answer) == ["200", "405 MethodNotAllowed"]
+    assert backend.called == []
 
 
 def test_a_thousand_slow_connections_do_not_keep_others_waiting(port: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import queue
 import threading
 from collections.abc import Callable
@@ -42,7 +43,7 @@ class Threads:
 
     async def run(self, work: Callable[[], T], limit_s: float) -> T:
         """
-        Return what *work* returns, which must not raise. Raises TimeoutError after *limit_s* seconds.
+        Return what *work* returns, or raise what it raises. Raises TimeoutError after *limit_s* seconds.
 
         Work that is late is not interrupted, but if no thread has begun it, none will.
         """
@@ -76,9 +77,9 @@ class Threads:
     def _work(self) -> None:
         while (job := self._next()) is not _END:
             if not job.answer.done():
-                result = job.work()
+                finish = _done(job)
                 with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
-                    job.loop.call_soon_threadsafe(_finish, job.answer, result)
+                    job.loop.call_soon_threadsafe(finish)
 
     def _next(self) -> _Job | None:
         try:
@@ -88,11 +89,19 @@ class Threads:
             return self._jobs.get()
 
 
-def _finish(answer: asyncio.Future[T], result: T) -> None:
+def _done(job: _Job) -> Callable[[], None]:
+    """Do the work, and return what tells its loop how it went."""
+    try:
+        result = job.work()
+    except Exception as error:  # whoever waits is told, and the thread goes on
+        return functools.partial(_settle, job.answer, job.answer.set_exception, error)
+    return functools.partial(_settle, job.answer, job.answer.set_result, result)
+
+
+def _settle(answer: asyncio.Future[Any], how: Callable[[Any], None], what: object) -> None:
     if not answer.done():
-        answer.set_result(result)
+        how(what)
 
 
 def _expire(answer: asyncio.Future[Any]) -> None:
-    if not answer.done():
-        answer.set_exception(TimeoutError())
+    _settle(answer, answer.set_exception, TimeoutError())
