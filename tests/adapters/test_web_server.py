@@ -157,11 +157,13 @@ def test_a_body_over_the_limit_is_a_400_and_is_not_kept(port: int, backend: Echo
 
 def test_a_refused_body_is_not_waited_for(backend: EchoBackend) -> None:
     refused = request(b"PUT /_/crr/failed HTTP/1.1", b"Content-Length: 1073741824")
-    with serving(app_of(backend, body_limit_s=20)) as port:
-        with socket.create_connection(("127.0.0.1", port), 10) as connection:
-            connection.sendall(refused)
-            assert described(connection.recv(65536)) == ["405 MethodNotAllowed"]
-            assert connection.recv(65536) == b""  # and its connection is cut in the end
+    with (
+        serving(app_of(backend, body_limit_s=20)) as port,
+        socket.create_connection(("127.0.0.1", port), 10) as connection,
+    ):
+        connection.sendall(refused)
+        assert described(connection.recv(65536)) == ["405 MethodNotAllowed"]
+        assert connection.recv(65536) == b""  # and its connection is cut in the end
 
 
 @pytest.mark.parametrize(
