@@ -131,6 +131,12 @@ def interval_key(series: str, start_ms: int) -> str:
     return f"{series}:requests:{start_ms}"
 
 
+def interval_keys(series: str, starts_ms: Iterable[int]) -> list[str]:
+    """Return the keys of several intervals of a series, quickly: a day of all sites is tens of thousands."""
+    prefix = interval_key(series, 0)[:-1]
+    return [f"{prefix}{start_ms}" for start_ms in starts_ms]
+
+
 def retry_lock_key(bucket: str, key: str, version: str, site: str) -> str:
     """Return the key that is held while a version's retry is submitted; *version* is empty for none (B21)."""
     return f"{bucket}:{key}:{version}:{site}:processingFailures"

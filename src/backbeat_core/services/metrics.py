@@ -16,6 +16,7 @@ from backbeat_core.domain.keys import (
     RedisKeys,
     Service,
     hour_starts,
+    interval_keys,
     interval_start,
     interval_starts,
 )
@@ -222,13 +223,9 @@ class Metrics:
         """
         now_ms = self.clock.now_ms()
         starts = tuple(reversed(interval_starts(now_ms)))
-        keys = self.settings.keys
         answers = self._ask(
             {
-                point.value: [
-                    Count(keys.site_counter(site, Service.CRR, point, start)) for site in sites for start in starts
-                ]
-                for point in _HISTORY.values()
+                point.value: self._counts(Service.CRR, point, sites, starts) for point in _HISTORY.values()
             }
         )
         return {
@@ -277,9 +274,7 @@ class Metrics:
             points["failed"] = [Size(keys.failures(site, hour)) for site in sites for hour in hours]
         if starts:
             for name, point in _SERIES.items():
-                points[name] = [
-                    Count(keys.site_counter(site, service, point, start)) for site in sites for start in starts
-                ]
+                points[name] = self._counts(service, point, sites, starts)
         summed: dict[str, Any] = {
             name: _sums(answers, len(starts)) if name in _SERIES else sum(answers)
             for name, answers in self._ask(points).items()
@@ -301,6 +296,13 @@ class Metrics:
             }
         )
         return (reading, *answers.values())
+
+    def _counts(
+        self, service: Service, point: DataPoint, sites: Sequence[str], starts: Sequence[int]
+    ) -> list[Question]:
+        keys = self.settings.keys
+        series = (keys.pending(site, service, point) for site in sites)
+        return [Count(key) for name in series for key in interval_keys(name, starts)]
 
     def _moment(self) -> _Reading:
         return _Reading(self.clock.now_ms(), self.settings.started_at_ms)
