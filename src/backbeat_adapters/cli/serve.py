@@ -10,7 +10,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import uvicorn
@@ -43,11 +43,18 @@ PAUSE_POLL_MS = 250
 
 @attrs.frozen
 class ServerSettings:
-    """Where the API listens and who may ask; *host* '' means every interface."""
+    """
+    Where the API listens and who may ask; *host* '' means every interface.
+
+    *allow_from* and *proxies* are addresses and networks, *hosts* and *origins* as `http.browser.Guard` has them.
+    """
 
     host: str = ""
     port: int = 8900
     allow_from: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, path: Path | None) -> ServerSettings:
@@ -70,11 +77,15 @@ class ServerSettings:
             )
         health = server.get("healthChecks", {})
         allowed = health.get("allowFrom", []) if isinstance(health, dict) else None
-        if not isinstance(allowed, list) or not all(isinstance(each, str) for each in allowed):
-            raise InvalidConfiguration(
-                f"configuration {str(path)!r}: server.healthChecks.allowFrom must be a list of addresses"
-            )
-        return cls("", port, tuple(allowed))
+        given = {"healthChecks.allowFrom": allowed, **{name: server.get(name, []) for name in _LISTS}}
+        for name, texts in given.items():
+            if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
+                raise InvalidConfiguration(f"configuration {str(path)!r}: server.{name} must be a list of texts")
+        return cls("", port, *(tuple(texts) for texts in given.values()))
+
+
+# Ours besides the reference's: who is in front, and what a browser may call the server (howto/mount-the-api).
+_LISTS: Final = ("trustedProxies", "allowedHosts", "allowedOrigins")
 
 
 @attrs.frozen
@@ -95,12 +106,11 @@ class ServeOptions:
 def serve(options: ServeOptions, settings: LocalSettings) -> int:
     """Serve until told to stop; drain, and return the exit code."""
     server_settings = ServerSettings.read(options.config)
-    access = Access(AllowList.configured(list(server_settings.allow_from)))
+    access = Access(AllowList.configured(server_settings.allow_from), AllowList.parse(server_settings.proxies))
+    guard = Guard(server_settings.hosts, server_settings.origins)
     layout = None
     if options.source is not None:
-        layout = plan(
-            options.source, options.to, state=options.state, bucket=options.bucket, rules=options.rules
-        )
+        layout = plan(options.source, options.to, state=options.state, bucket=options.bucket, rules=options.rules)
     elif options.to:
         raise InvalidConfiguration("--to says where to, and nothing says from where: give --source as well")
     host = server_settings.host if options.host is None else options.host
@@ -113,7 +123,7 @@ def serve(options: ServeOptions, settings: LocalSettings) -> int:
         _add_jobs(local, options.interval_ms)
         backend = _backend(local)
         watch = StatusWatch(local.engine.store)
-        app = asgi_app(Api(backend, access, Guard(), _report), WebSettings(page=True), watch=watch.read)
+        app = asgi_app(Api(backend, access, guard, _report), WebSettings(page=True), watch=watch.read)
         bound = listening.getsockname()[1]
         tell_api(options.state, bound)
         say(
