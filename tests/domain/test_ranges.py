@@ -51,6 +51,13 @@ def test_gcp_takes_fewer_parts(length: int, parts: int) -> None:
     assert parts == sum(1 for _ in ranges(length, gcp=True))
 
 
+@given(st.integers(1, 5 * TIB))
+def test_gcp_is_cut_like_the_others_where_these_are_few_parts(length: int) -> None:
+    usual = range_size(length)
+
+    assert (usual == range_size(length, gcp=True)) == (length <= MOST_PARTS_GCP * usual)
+
+
 def test_an_empty_object_is_one_part_without_a_range() -> None:
     assert [None] == list(ranges(0))
     assert [None] == list(ranges(0, gcp=True))
