@@ -81,13 +81,12 @@ class StatusUpdater:
         replay = self._replay(entry, reported.status)
         for _ in range(MOST_CONFLICTS):
             document = self._store.get(entry.bucket, entry.stored_key)
-            if document is None:
-                return StatusIgnored("version gone")
-            stored = _info(document.value)
+            stored = ReplicationInfo() if document is None else _info(document.value)
             ignored = self._ignored(entry, entry.site, document, stored)
             if ignored is not None:
                 publish_all(self._queue, self._uncounted(entry, entry.site, reported.status))
                 return ignored
+            assert document is not None
             if replay is not None:
                 return self._queue_replay(entry, entry.site, replay)
             try:
@@ -100,9 +99,11 @@ class StatusUpdater:
         return self._settings.replays.next(entry.replay_count) if status is Status.FAILED else None
 
     def _ignored(
-        self, entry: ObjectEntry, site: str, document: Document, stored: ReplicationInfo
+        self, entry: ObjectEntry, site: str, document: Document | None, stored: ReplicationInfo
     ) -> StatusIgnored | None:
         """Return why nothing is to be written, None if something is; do what an ignored report still owes."""
+        if document is None:
+            return StatusIgnored("version gone")
         now = stored.backend(site)
         if now is None:
             return StatusIgnored("site not listed")

@@ -89,8 +89,8 @@ class Write:
     report: ObjectEntry | None
 
 
-Owed = tuple[str, str, int, str]
-"""Bucket, stored key and generation of a version, and a site: what a report speaks of."""
+Owed = tuple[str, str, int, str, str]
+"""Bucket, stored key, generation and content of a version, and a site: what a report speaks of."""
 
 
 class Facts:
@@ -172,7 +172,7 @@ def position_in(data: bytes) -> int:
 
 def owed(entry: ObjectEntry, site: str) -> Owed:
     """Return what an entry means for a site."""
-    return entry.bucket, entry.stored_key, entry.info.generation, site
+    return entry.bucket, entry.stored_key, entry.info.generation, md.content_md5(entry.metadata), site
 
 
 def entry_in_hand(host: Host) -> ObjectEntry | None:

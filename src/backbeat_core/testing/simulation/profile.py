@@ -69,6 +69,8 @@ class Profile:
     partitions: int = 2
     replays: Replays = TWO_REPLAYS
     transient: bool = False
+    forgetful: bool = False
+    """Whether the source begins to count generations anew when a null version is overwritten."""
     lifecycle_ms: int = 0
     reconcile: bool = False
     operator_ms: int = 4 * MINUTE_MS

@@ -96,6 +96,7 @@ def _plain(chance: Chance) -> Profile:
         partitions=chance.between(1, 3),
         replays=replays,
         transient=transient,
+        forgetful=chance.hits(0.5),
         lifecycle_ms=0 if transient or chance.hits(0.7) else 60_000,
         reconcile=chance.hits(0.2),
         pause_ms=chance.pick((15_000, 40_000, 90_000)),

@@ -31,7 +31,7 @@ class SourceBucket:
     """
     One bucket, with the rule that it has just now.
 
-    *sites* None: it has no rule. *data_store* is the location of its data.
+    *sites* None: it has no rule. *data_store* is the location of its data. *forgetful*: see `Profile`.
     """
 
     name: str
@@ -39,6 +39,7 @@ class SourceBucket:
     known: tuple[Site, ...]
     sites: tuple[str, ...] | None
     enabled: bool = True
+    forgetful: bool = False
 
     @property
     def configuration(self) -> ReplicationConfiguration | None:
@@ -125,7 +126,7 @@ class SourceServer:
         number, body = self._body(size)
         location = self._write_data(key, body, 1, 1)
         stood = self._store.inner.get(self.bucket.name, key)
-        previous = None if stood is None else _info(stood.value)
+        previous = None if stood is None or self.bucket.forgetful else _info(stood.value)
         info = self._arm(Operation.PUT_OBJECT, key, size, previous)
         document = self._document(key, size, _md5(body), number, location, info)
         document["isNull"] = True

@@ -81,8 +81,9 @@ class World:
         )
         for name in (*STORES, COLD, *(site.name for site in profile.sites)):
             self.engines.locations[name] = MemoryBucket()
+        every = tuple(site.name for site in profile.sites)
         self.buckets = {
-            name: SourceBucket(name, DATA_STORE, profile.sites, tuple(site.name for site in profile.sites))
+            name: SourceBucket(name, DATA_STORE, profile.sites, every, forgetful=profile.forgetful)
             for name in (f"bucket-{n}" for n in range(profile.buckets))
         }
         supervisor = _Supervisor(self.engines, "supervisor")
