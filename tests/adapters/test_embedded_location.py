@@ -205,6 +205,32 @@ def test_failed_writes_leave_no_directories(location, root):
     assert [] == everything(root)
 
 
+def test_directories_made_for_a_write_that_fails_go_with_it(location, root, monkeypatch):
+    put(location, "a/stays")
+
+    def broken(*_, **__):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    for name in ("link", "rename"):
+        monkeypatch.setattr(f"backbeat_adapters.embedded.staging.os.{name}", broken)
+    with pytest.raises(LocationUnavailable):
+        put(location, "a/b/c/d")
+    monkeypatch.undo()
+
+    assert ["a", "a/stays"] == everything(root)
+
+
+def test_a_part_that_was_written_again_is_not_taken_as_it_was(location):
+    upload = location.begin("object", attributes=PLAIN)
+    stale = location.write_part("object", upload, 1, [b"old"], size=3)
+    location.write_part("object", upload, 1, [b"new"], size=3)
+
+    with pytest.raises(LocationRefused, match="is not what was written"):
+        location.complete("object", upload, [stale])
+    with pytest.raises(NotFound):
+        location.complete("object", "../../outside", [stale])
+
+
 def test_attributes_too_large_for_the_file_system_are_kept_aside(location, root):
     large = Attributes(user_metadata={f"name-{n}": "v" * 1000 for n in range(20)})
     put(location, "large", b"1", large)

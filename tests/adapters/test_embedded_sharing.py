@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -68,6 +69,7 @@ def test_kills_at_random_moments_lose_nothing_that_was_done(open_engine, state):
         child.wait()
         child.stdout.close()
         engine = open_engine(clock=SystemClock(), exclusive=True)
+        assert [engine.processes.token] == os.listdir(state / "processes"), "the dead leave no trace"
         counter = engine.store.get("bucket", "counter").value["n"]
         highs = {mark.high for number, mark in engine.queue.watermarks("topic").items() if number < 2}
         # Each step of the child comes after the one before it is in the database.
