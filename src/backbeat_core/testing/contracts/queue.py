@@ -20,7 +20,8 @@ class QueueContract(abc.ABC):
     """
     Subclass as ``Test…`` and fill the holes. All queues that one test makes stand for one engine.
 
-    An engine may be shared between tests: every test names its own topic. A topic that is not known yet
+    An engine may be shared between tests: every test names its own topic, and its groups, which may be known
+    to the whole engine, after it. A topic that is not known yet
     must come into being with two partitions or more.
     """
 
@@ -51,14 +52,14 @@ class QueueContract(abc.ABC):
         self,
         queue: Queue,
         topic: str,
-        group: str = "g",
+        group: str = "",
         *,
         table: Ownership | None = None,
         start: Start = Start.EARLIEST,
         commits: bool = False,
     ) -> Member:
         member = Member(table if table is not None else Ownership(), commits)
-        member.consumer = queue.subscribe(topic, group, member, start=start)
+        member.consumer = queue.subscribe(topic, group or topic, member, start=start)
         return member
 
     def settle(self, queue: Queue, topic: str, *members: Member) -> None:
@@ -225,21 +226,21 @@ class QueueContract(abc.ABC):
 
         again = self.make_queue()
 
-        assert again.committed(topic, "g")[place] == 1
+        assert again.committed(topic, topic)[place] == 1
         left = sum(1 for result in told if result.partition != place or result.offset >= 1)
         self.read(self.join(again, topic), left)
 
     def test_groups_are_strangers(self) -> None:
         queue, topic = self.make_queue(), fresh("topic")
         self.publish(queue, topic)
-        first = self.join(queue, topic, "one")
+        first = self.join(queue, topic, topic + "-one")
         self.read(first, 24)
-        before = dict(queue.committed(topic, "two"))
+        before = dict(queue.committed(topic, topic + "-two"))
 
         first.consumer.commit({n: first.next_of(n) for n in first.owned})
 
-        assert before == queue.committed(topic, "two")
-        assert len(self.read(self.join(queue, topic, "two"), 24)) == 24
+        assert before == queue.committed(topic, topic + "-two")
+        assert len(self.read(self.join(queue, topic, topic + "-two"), 24)) == 24
 
     def test_members_share_partitions(self) -> None:
         queue, topic, table = self.make_queue(), fresh("topic"), Ownership()
@@ -279,13 +280,13 @@ class QueueContract(abc.ABC):
         self.read(one, 24)
         two = self.join(queue, topic, table=table)
         self.settle(queue, topic, one, two)
-        before = dict(queue.committed(topic, "g"))
+        before = dict(queue.committed(topic, topic))
         (kept, *_), (passed, *_) = sorted(one.owned), sorted(two.owned)
 
         with pytest.raises(Fenced):
             one.consumer.commit({kept: one.next_of(kept), passed: one.next_of(passed)})
 
-        assert before == queue.committed(topic, "g")
+        assert before == queue.committed(topic, topic)
         self._silent_member_is_fenced(queue, topic, one, two)
 
     def _silent_member_is_fenced(self, queue: Queue, topic: str, one: Member, two: Member) -> None:
@@ -296,19 +297,22 @@ class QueueContract(abc.ABC):
             self.pass_time(self.silence_ms // 10 + 1)
             two.consumer.poll(0, 0)
         self.settle(queue, topic, two)
-        before = dict(queue.committed(topic, "g"))
+        before = dict(queue.committed(topic, topic))
 
         with pytest.raises(Fenced):
             one.consumer.commit({silent[0]: one.next_of(silent[0])})
 
-        assert before == queue.committed(topic, "g")
+        assert before == queue.committed(topic, topic)
         one.consumer.poll(0, self.poll_ms)
         assert silent == sorted(one.forgotten)
 
     def test_new_group_starts_where_told(self) -> None:
         queue, topic = self.make_queue(), fresh("topic")
         self.publish(queue, topic)
-        early, late = self.join(queue, topic, "early"), self.join(queue, topic, "late", start=Start.LATEST)
+        early, late = (
+            self.join(queue, topic, topic + "-early"),
+            self.join(queue, topic, topic + "-late", start=Start.LATEST),
+        )
         self.settle(queue, topic, early)
         self.settle(queue, topic, late)
         queue.publish(topic, [Message(b"new", b"k")])
@@ -317,7 +321,7 @@ class QueueContract(abc.ABC):
         self.read(early, 25)
         early.consumer.commit(dict.fromkeys(early.owned, 0))
         early.consumer.close()
-        self.read(self.join(queue, topic, "early", start=Start.LATEST), 25)
+        self.read(self.join(queue, topic, topic + "-early", start=Start.LATEST), 25)
 
     def test_paused_partitions_are_silent(self) -> None:
         queue, topic = self.make_queue(), fresh("topic")
@@ -348,11 +352,11 @@ class QueueContract(abc.ABC):
         place = told[0].partition
 
         with pytest.raises(Conflict):
-            queue.seek(topic, "g", {place: 0})
+            queue.seek(topic, topic, {place: 0})
         member.consumer.close()
-        queue.seek(topic, "g", {place: 0})
+        queue.seek(topic, topic, {place: 0})
 
-        assert queue.committed(topic, "g")[place] == 0
+        assert queue.committed(topic, topic)[place] == 0
         again = sum(1 for result in told if result.partition == place)
         assert {place} == {record.partition for record in self.read(self.join(queue, topic), again)}
 

@@ -54,7 +54,7 @@ def queue_machine(maker: Maker) -> type[RuleBasedStateMachine]:
 
         def _subscribe(self) -> None:
             self.owned = _Owned()
-            self.consumer = self.queue.subscribe(self.topic, "g", self.owned)
+            self.consumer = self.queue.subscribe(self.topic, self.topic, self.owned)
             self.paused.clear()
 
         @rule(
@@ -103,7 +103,7 @@ def queue_machine(maker: Maker) -> type[RuleBasedStateMachine]:
             offset = data.draw(st.integers(0, self.owned.offsets[partition]))
             self.consumer.commit({partition: offset})
             self.committed[partition] = offset
-            assert offset == self.queue.committed(self.topic, "g")[partition]
+            assert offset == self.queue.committed(self.topic, self.topic)[partition]
 
         @precondition(lambda self: self.owned.offsets)
         @rule(data=st.data())
