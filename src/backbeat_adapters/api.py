@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
@@ -36,7 +36,8 @@ class ApiBackend:
     The use cases of the REST API over one set of engines (`backbeat_core.http.backend.Backend`).
 
     *find_sites* gives the sites as they are configured now; *explainer* and *exposition* what the process
-    knows of an object and of itself. *in_sync*: how many replicas of a partition are healthy.
+    knows of an object and of itself. *in_sync*: how many replicas of a partition are healthy. *each*: `map`, or
+    what does the same on several threads, for a source that takes its time.
     """
 
     ports: Ports
@@ -51,6 +52,7 @@ class ApiBackend:
     ready: Ready | None = None
     in_sync: int = 3
     test_mode: bool = False
+    each: Callable[..., Iterable[Any]] = map
     _metrics: Metrics = attrs.field(init=False)
     _failed: FailedOperations = attrs.field(init=False)
     _pauses: PauseResume = attrs.field(init=False)
@@ -69,6 +71,7 @@ class ApiBackend:
             self.read_source,
             new_id,
             RetrySettings(topics.replication, topics.status, keys=keys),
+            self.each,
         )
         self._pauses = PauseResume(
             ports.cache,
@@ -76,7 +79,7 @@ class ApiBackend:
             ports.store,
             ports.clock,
             PauseSettings(
-                topics={Service.CRR: topics.replication, Service.INGESTION: "backbeat-ingestion"},
+                topics={Service.CRR: topics.replication, Service.INGESTION: topics.ingestion},
                 test_mode=self.test_mode,
             ),
         )

@@ -55,6 +55,7 @@ class Topics:
     failed: str = "backbeat-replication-failed"
     metrics: str = "backbeat-metrics"
     gc: str = "backbeat-gc"
+    ingestion: str = "backbeat-ingestion"
 
 
 @attrs.frozen
