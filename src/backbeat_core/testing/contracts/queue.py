@@ -48,6 +48,10 @@ class QueueContract(abc.ABC):
     def pass_time(self, ms: int) -> None:
         """Let time pass for the engine: move its clock, or sleep."""
 
+    def make_hasty_queue(self) -> Queue:
+        """Return a queue that expels a member after `silence_ms`; override it where others wait longer."""
+        return self.make_queue()
+
     def join(
         self,
         queue: Queue,
@@ -274,7 +278,7 @@ class QueueContract(abc.ABC):
         assert two.owned <= set(one.given_up), "a member that polls is revoked, not robbed"
 
     def test_late_commit_is_fenced(self) -> None:
-        queue, topic, table = self.make_queue(), fresh("topic"), Ownership()
+        queue, topic, table = self.make_hasty_queue(), fresh("topic"), Ownership()
         self.publish(queue, topic)
         one = self.join(queue, topic, table=table)
         self.read(one, 24)
