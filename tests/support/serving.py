@@ -22,10 +22,11 @@ class Impatient(BoundedProtocol):
 
 
 @contextlib.contextmanager
-def serving(app: AsgiApp) -> Iterator[int]:
-    """Serve *app* on a free port of loopback, which is given."""
+def serving(app: AsgiApp, *, patient: bool = False) -> Iterator[int]:
+    """Serve *app* on a free port of loopback, which is given; *patient* with the times of a real server."""
     listening = socket.create_server(("127.0.0.1", 0), backlog=512)
-    server = uvicorn.Server(config(app, http=Impatient, timeout_keep_alive=0.3, log_level="critical"))
+    times = {} if patient else {"http": Impatient, "timeout_keep_alive": 0.3}
+    server = uvicorn.Server(config(app, log_level="critical", **times))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     try:
