@@ -128,6 +128,10 @@ class Deployment:
         self.zookeeper.ensure_path(path)
         self.zookeeper.set(path, json.dumps(state).encode())
 
+    def forget(self, service: str, site: str) -> None:
+        """Remove a worker's node."""
+        self.zookeeper.delete(f"{CHROOT}{PATHS[service]}/{site}")
+
     def clean(self) -> None:
         """Take away what a test has left."""
         for pattern in ("test-site-*", "test:bb:*", "*:processingFailures"):
