@@ -12,6 +12,7 @@ of the processor. Results go to `benchmarks/results/ledger.json`.
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import statistics
 import time
@@ -71,6 +72,7 @@ def main() -> None:
             "with_the_loop_ns": round(statistics.median(whole) / offsets * 1e9),
         }
     figures["last_over_first"] = round(costs[IN_FLIGHT[-1]] / costs[IN_FLIGHT[0]], 2)
+    figures["load_average"] = [round(load, 1) for load in os.getloadavg()]
     write_result("ledger", figures)
 
 
