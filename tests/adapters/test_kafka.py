@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import attrs
 import pytest
@@ -17,35 +16,22 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 import servers
+from adapters.kafka_support import CALM, HASTY, Heard, member_of, published, queue_on, read, settle
 from backbeat_adapters.kafka import KafkaConsumer, KafkaQueue, KafkaSasl, KafkaSettings, KafkaTls, KafkaTopic
-from backbeat_core.errors import BackbeatError, InvalidInput, MessageTooLarge, QueueUnavailable
+from backbeat_core.errors import InvalidInput, MessageTooLarge
 from backbeat_core.ports.queue import (
     Consumer,
-    Listener,
     Message,
     Published,
     Queue,
-    Record,
     Start,
     Watermarks,
 )
 from backbeat_core.testing.contracts.common import fresh
 from backbeat_core.testing.contracts.queue import QueueContract
 from backbeat_core.testing.contracts.queue_members import Member, Ownership
-from servers.certificates import make_certificates
 
 pytestmark = pytest.mark.kafka
-
-# Members hear of one another quickly, and a machine that is busy with other things costs none its place.
-CALM = KafkaSettings(
-    new_topic=KafkaTopic(partitions=3),
-    session_timeout_ms=20_000,
-    heartbeat_interval_ms=100,
-    max_poll_interval_ms=60_000,
-)
-
-# For tests that wait until a member that is silent has lost its place.
-HASTY: dict[str, Any] = {"session_timeout_ms": 2_500, "max_poll_interval_ms": 2_500}
 
 
 class TestKafkaQueue(QueueContract):
@@ -103,65 +89,6 @@ class TestEagerKafkaQueue(TestKafkaQueue):
 
     examples = 2
     settings = attrs.evolve(CALM, assignment="eager")
-
-
-@attrs.define(eq=False)
-class Heard(Listener):
-    """What a listener was told, in order."""
-
-    news: list[tuple[str, object]] = attrs.field(factory=list)
-    owned: dict[int, int] = attrs.field(factory=dict)
-
-    def assigned(self, offsets: Mapping[int, int]) -> None:
-        self.news.append(("assigned", dict(offsets)))
-        self.owned.update(offsets)
-
-    def revoked(self, partitions: Collection[int]) -> None:
-        self._gone("revoked", partitions)
-
-    def lost(self, partitions: Collection[int]) -> None:
-        self._gone("lost", partitions)
-
-    def _gone(self, how: str, partitions: Collection[int]) -> None:
-        self.news.append((how, sorted(partitions)))
-        for partition in partitions:
-            del self.owned[partition]
-
-
-@contextlib.contextmanager
-def queue_on(address: str, **others: Any) -> Iterator[KafkaQueue]:
-    queue = KafkaQueue(attrs.evolve(CALM, hosts=address, **others))
-    try:
-        yield queue
-    finally:
-        queue.close()
-
-
-@contextlib.contextmanager
-def member_of(
-    queue: KafkaQueue, topic: str, group: str = "", listener: Listener | None = None, **others: Any
-) -> Iterator[Consumer]:
-    consumer = queue.subscribe(topic, group or topic, listener or Heard(), **others)
-    try:
-        yield consumer
-    finally:
-        consumer.close()
-
-
-def read(consumer: Consumer, count: int, *, limit: int = 100, seconds: float = 20) -> list[Record]:
-    """Poll until *count* records are there, whatever is raised while Kafka is away."""
-    records: list[Record] = []
-    deadline = time.monotonic() + seconds
-    while len(records) < count and time.monotonic() < deadline:
-        with contextlib.suppress(QueueUnavailable):
-            records += consumer.poll(limit, 100)
-    assert count == len(records)
-    return records
-
-
-def published(results: Sequence[Published | BackbeatError]) -> list[Published]:
-    assert [] == [result for result in results if not isinstance(result, Published)]
-    return [result for result in results if isinstance(result, Published)]
 
 
 # Queue-and-wire 1.4: UTF-8 key, and its partition of 3, 5 and 12 by each hash.
@@ -225,13 +152,6 @@ def test_a_partition_that_is_new_begins_at_its_beginning_for_a_group_that_is_not
 
             assert [(4, 0, b"new")] == [(r.partition, r.offset, r.value) for r in records]
             assert {4: 0}.items() <= queue.committed(topic, topic).items()
-
-
-def settle(consumer: Consumer, listener: Heard, partitions: int) -> None:
-    deadline = time.monotonic() + 20
-    while len(listener.owned) < partitions:
-        assert time.monotonic() < deadline
-        consumer.poll(0, 100)
 
 
 def settle_publish(queue: Queue, topic: str, partition: int) -> None:
@@ -360,85 +280,6 @@ def test_many_threads_publish_at_once_and_each_hears_of_its_own() -> None:
 
         with member_of(queue, topic) as consumer:
             assert sorted(told) == [(record.offset, record.value) for record in read(consumer, 400)]
-
-
-def test_a_broker_that_comes_back_finds_its_clients_waiting(tmp_path: Path) -> None:
-    with servers.Kafka(tmp_path / "kafka") as broker:
-        patience = {"publish_timeout_ms": 2_000, "request_timeout_ms": 3_000}
-        with queue_on(broker.address, **patience) as queue, member_of(queue, "topic") as consumer:
-            await_published(queue, "before")
-            (record,) = read(consumer, 1)
-            consumer.commit({record.partition: 1})
-
-            broker.kill()
-            began = time.monotonic()
-            (result,) = queue.publish("topic", [Message(b"away", b"k")])
-            assert isinstance(result, QueueUnavailable)
-            with pytest.raises(QueueUnavailable):
-                read_calmly(consumer)
-            for ask in (lambda: queue.watermarks("topic"), lambda: queue.committed("topic", "topic")):
-                with pytest.raises(QueueUnavailable):
-                    ask()
-            assert time.monotonic() < began + 25
-            broker.start()
-
-            await_published(queue, "after")
-            assert [b"after"] == [r.value for r in read(consumer, 1)]
-            assert queue.committed("topic", "topic")[record.partition] == 1
-
-
-def read_calmly(consumer: Consumer) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        consumer.poll(1, 100)
-
-
-def await_published(queue: Queue, text: str) -> None:
-    deadline = time.monotonic() + 30
-    while not isinstance(queue.publish("topic", [Message(text.encode(), b"k")])[0], Published):
-        assert time.monotonic() < deadline
-
-
-def test_tls_and_a_password_prove_who_speaks(tmp_path: Path) -> None:
-    made = make_certificates(tmp_path / "certificates")
-    store = tmp_path / "store.pem"
-    store.write_bytes(made.server_key.read_bytes() + made.server.read_bytes())
-    port = servers.free_port()
-    login = "org.apache.kafka.common.security.plain.PlainLoginModule required user_backbeat='secret';"
-    options = {
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SAFE:SASL_SSL",
-        "ssl.keystore.type": "PEM",
-        "ssl.keystore.location": store,
-        "ssl.truststore.type": "PEM",
-        "ssl.truststore.location": made.ca,
-        "listener.name.safe.ssl.client.auth": "required",
-        "sasl.enabled.mechanisms": "PLAIN",
-        "listener.name.safe.plain.sasl.jaas.config": login,
-    }
-    broker = servers.Kafka(tmp_path / "kafka", options=options)
-    controller = broker.voters[broker.node]
-    listeners = f"PLAINTEXT://{broker.address},CONTROLLER://127.0.0.1:{controller},SAFE://127.0.0.1:{port}"
-    broker.options = {**options, "listeners": listeners}
-    tls = KafkaTls(ca=str(made.ca), certificate=str(made.client), key=str(made.client_key))
-    sasl = KafkaSasl("backbeat", "secret", "PLAIN")
-    known: dict[str, Any] = {"tls": tls, "sasl": sasl, "request_timeout_ms": 2_000}
-
-    with broker:
-        with queue_on(f"127.0.0.1:{port}", **known) as queue, member_of(queue, "topic") as consumer:
-            published(queue.publish("topic", [Message(b"v", b"k")]))
-            assert [b"v"] == [record.value for record in read(consumer, 1)]
-        strangers: list[dict[str, Any]] = [
-            {"sasl": KafkaSasl("backbeat", "wrong", "PLAIN")},
-            {"tls": attrs.evolve(tls, certificate=None, key=None)},
-            {"tls": attrs.evolve(tls, ca=None)},
-            {"sasl": None},
-        ]
-        for stranger in strangers:
-            with (
-                queue_on(f"127.0.0.1:{port}", **{**known, **stranger, "request_timeout_ms": 500}) as queue,
-                pytest.raises(QueueUnavailable),
-            ):
-                queue.watermarks("topic")
 
 
 def test_settings_do_not_show_their_secrets() -> None:
