@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO ?= .demo
 SOURCE ?= docs
 
-.PHONY: help install demo test quick lint types arrows servers clean
+.PHONY: help install demo test quick coverage lint types arrows servers clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -46,3 +46,9 @@ servers: ## Install the real servers that the tests start (Debian, Maven Central
 
 clean: ## Remove what the targets above made
 	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+PURE := */backbeat_core/domain/*,*/backbeat_core/queueing/*,*/backbeat_core/access.py,*/backbeat_core/responses.py
+
+coverage: $(BIN)/.dev ## Show that every statement and branch of the pure rooms is tested
+	$(BIN)/coverage run --source=backbeat_core -m pytest -q tests/domain tests/queueing tests/golden tests/test_access.py tests/test_responses.py
+	$(BIN)/coverage report --include='$(PURE)' --fail-under=100 --skip-covered
