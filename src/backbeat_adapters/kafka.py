@@ -77,9 +77,13 @@ class KafkaQueue(Queue):
         try:
             with border(f"topic {name!r}"):
                 self._ensure(topic)
-                return self._producer(topic).publish(name, messages)
+                results = self._producer(topic).publish(name, messages)
         except BackbeatError as error:
             return [error for _ in messages]
+        if not any(isinstance(result, Published) for result in results):
+            # Perhaps it was deleted: whoever publishes next looks again, and makes it anew.
+            self._known.discard(topic)
+        return results
 
     def subscribe(
         self, topic: str, group: str, listener: Listener, *, start: Start = Start.EARLIEST

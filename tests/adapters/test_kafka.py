@@ -182,6 +182,23 @@ def test_a_message_that_the_brokers_refuse_spoils_no_other() -> None:
         assert isinstance(queue.publish(topic, [Message(b"2", b"k")])[0], Published)
 
 
+def test_a_topic_that_was_deleted_is_made_anew() -> None:
+    topic = fresh("topic")
+    with queue_on(servers.address("kafka"), publish_timeout_ms=1_000) as queue:
+        published(queue.publish(topic, [Message(b"old", partition=0)]))
+        with admin() as client:
+            client.delete_topics([topic])[topic].result(10)
+
+        deadline = time.monotonic() + 30
+        while True:
+            (result,) = queue.publish(topic, [Message(b"new", partition=0)])
+            if isinstance(result, Published):
+                break
+            assert time.monotonic() < deadline
+
+        assert result == Published(0, 0)
+
+
 def test_a_name_that_cannot_be_is_the_callers_fault() -> None:
     with queue_on(servers.address("kafka")) as queue:
         (result,) = queue.publish("no/slashes", [Message(b"")])
