@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -25,6 +26,9 @@ from backbeat_core.errors import InvalidConfiguration, InvalidDocument
 ROLE = "arn:aws:iam::000000000000:role/backbeat"
 LOCATION_TYPE = "aws_s3"
 """What a directory counts as for the rules: one cloud site, one role."""
+
+MOST_BYTES = 4_000_000
+"""The longest file of rules or of configuration that is read."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
@@ -115,7 +119,15 @@ def _locations(to: Sequence[str]) -> dict[str, Path]:
         if name in found:
             raise InvalidConfiguration(f"location {name!r} is given twice: give each its own name")
         resolved = Path(os.path.realpath(path))
-        if resolved.exists() and not resolved.is_dir():
+        try:
+            is_directory = stat.S_ISDIR(os.stat(resolved).st_mode)
+        except FileNotFoundError:
+            is_directory = True  # it will be made
+        except OSError as error:
+            raise InvalidConfiguration(
+                f"location {name!r}: {path!r} cannot be used: {error.strerror}: name another directory"
+            ) from error
+        if not is_directory:
             raise InvalidConfiguration(f"location {name!r}: {path!r} is not a directory: name a directory")
         found[name] = resolved
     return found
@@ -123,6 +135,10 @@ def _locations(to: Sequence[str]) -> dict[str, Path]:
 
 def _check_apart(source: Path, locations: Mapping[str, Path], state: Path) -> None:
     for name, path in locations.items():
+        if _same(source, path):
+            raise InvalidConfiguration(
+                f"location {name!r} ({str(path)!r}) is the source {str(source)!r} itself: name another directory"
+            )
         if _within(source, path):
             raise InvalidConfiguration(
                 f"source {str(source)!r} is inside location {name!r} ({str(path)!r}): put one elsewhere"
@@ -137,7 +153,7 @@ def _check_apart(source: Path, locations: Mapping[str, Path], state: Path) -> No
                 "put the state elsewhere with --state"
             )
     for (a, path_a), (b, path_b) in combinations(locations.items(), 2):
-        if path_a == path_b:
+        if _same(path_a, path_b):
             raise InvalidConfiguration(f"locations {a!r} and {b!r} are the same directory {str(path_a)!r}")
         if _within(path_a, path_b) or _within(path_b, path_a):
             raise InvalidConfiguration(
@@ -148,6 +164,54 @@ def _check_apart(source: Path, locations: Mapping[str, Path], state: Path) -> No
         raise InvalidConfiguration(
             f"state directory {str(state)!r} is inside the source {str(source)!r}: put it elsewhere with --state"
         )
+
+
+def check_apart(layout: Layout, other: Layout) -> None:
+    """
+    Check that two buckets of one state do not meet in a directory: each would overwrite the other's objects.
+
+    Raises InvalidConfiguration.
+    """
+    for name, path in layout.locations.items():
+        for taken, its in other.locations.items():
+            if name == taken or _within(path, its) or _within(its, path) or _same(path, its):
+                raise InvalidConfiguration(
+                    f"location {name!r} ({str(path)!r}) keeps the objects of bucket {other.bucket!r}: "
+                    f"give bucket {layout.bucket!r} locations of its own, or another --state"
+                )
+        if _within(path, other.source) or _within(other.source, path):
+            raise InvalidConfiguration(
+                f"location {name!r} ({str(path)!r}) and {str(other.source)!r}, the source of bucket "
+                f"{other.bucket!r}, are one inside the other: put the location elsewhere"
+            )
+    for taken, its in other.locations.items():
+        if _within(layout.source, its) or _within(its, layout.source):
+            raise InvalidConfiguration(
+                f"source {str(layout.source)!r} and location {taken!r} ({str(its)!r}) of bucket {other.bucket!r} "
+                "are one inside the other: put one elsewhere, or give another --state"
+            )
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Return whether two paths are one directory, by another mount as well."""
+    if one == other:
+        return True
+    try:
+        return os.path.samestat(os.stat(one), os.stat(other))
+    except OSError:
+        return False
+
+
+def read_document(path: Path, what: str) -> bytes:
+    """Return what is in a file that a person wrote. Raises InvalidConfiguration, also for an endless one."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise InvalidConfiguration(f"{what} {str(path)!r} cannot be read: {error.strerror}") from error
+    if len(data) > MOST_BYTES:
+        raise InvalidConfiguration(f"{what} {str(path)!r} is longer than {MOST_BYTES} bytes: name another file")
+    return data
 
 
 def _within(inner: Path, outer: Path) -> bool:
@@ -166,10 +230,7 @@ def _every_object(bucket: str, locations: Mapping[str, Path]) -> ReplicationConf
 
 
 def _rules(path: Path, bucket: str, locations: Mapping[str, Path]) -> ReplicationConfiguration:
-    try:
-        xml = path.read_bytes()
-    except OSError as error:
-        raise InvalidConfiguration(f"rules file {str(path)!r} cannot be read: {error.strerror}") from error
+    xml = read_document(path, "rules file")
     try:
         return parse_configuration(
             xml,

@@ -16,7 +16,8 @@ from backbeat_adapters.clock import SystemClock
 from backbeat_adapters.embedded import EmbeddedEngine
 from backbeat_adapters.embedded.location import DirectoryLocation
 from backbeat_adapters.embedded.tree import Refused, SourceTree, printable
-from backbeat_adapters.layout import LOCATION_TYPE, Layout
+from backbeat_adapters.environment import is_test_mode
+from backbeat_adapters.layout import LOCATION_TYPE, Layout, check_apart
 from backbeat_adapters.progress import Board, Tally, add
 from backbeat_adapters.scan import Scanned, Scanner
 from backbeat_core.domain import metadata as md
@@ -60,12 +61,14 @@ class LocalSettings:
 
     *sync*: an object is COMPLETED only when the disk has it, so that a power loss takes nothing back. Without,
     as with `cp` and rclone, the system writes when it likes; a process that dies loses nothing either way.
+    *test_mode* is that of the environment (`CI=true`): all of a process has the same names for its keys.
     """
 
     retries: int = 3
     retry_delay_ms: int = 200
     concurrency: int = 2
     sync: bool = False
+    test_mode: bool = attrs.field(factory=is_test_mode)
 
 
 @attrs.frozen
@@ -154,7 +157,10 @@ class LocalHost:
                 f"bucket {layout.bucket!r} was made from {str(known.source)!r} and not from "
                 f"{str(layout.source)!r}: give another --bucket or another --state"
             )
-        places = {name: path for each in self.layouts.values() for name, path in each.locations.items()}
+        for other in self.layouts.values():
+            if other.bucket != layout.bucket:
+                check_apart(layout, other)
+        places = self.locations
         for name, path in layout.locations.items():
             if name not in places:
                 _make_directory(name, path)
@@ -216,7 +222,11 @@ class LocalHost:
         backbeat = Backbeat(
             Ports(engine.queue, engine.store, engine.cache, engine.coordinator, self.clock),
             Settings(
-                object_metrics_from=LARGE_OBJECT, status_concurrency=1, batch=BATCH, status_around=engine.together
+                keys=RedisKeys(self.settings.test_mode),
+                object_metrics_from=LARGE_OBJECT,
+                status_concurrency=1,
+                batch=BATCH,
+                status_around=engine.together,
             ),
             sources=self._source,
             watcher=self._onlooker,
@@ -251,7 +261,13 @@ class LocalHost:
         tree = self._trees.get(bucket)
         if tree is None:
             tree = self._trees[bucket] = SourceTree(self.layouts[bucket].source)
-        return Scanner(tree, self.writer(bucket), self._stopping.is_set, current).scan()
+        node = self.engine.coordinator.get(f"{BUCKETS}/{bucket}/filled")
+        known = "" if node is None else node.data.decode()
+        tree.filled = known
+        scanned = Scanner(tree, self.writer(bucket), self._stopping.is_set, current).scan()
+        if tree.filled != known:
+            self.engine.coordinator.put(f"{BUCKETS}/{bucket}/filled", tree.filled.encode())
+        return scanned
 
     def replicate(self, bucket: str, tick: Callable[[], None], *, rounds: int = 3) -> Scanned:
         """
@@ -352,7 +368,7 @@ class LocalHost:
     def _last_error(self, entry: ObjectEntry, site: str) -> str:
         """Return why *site* has failed a version, as an earlier run has kept it."""
         version = FailedVersion(entry.bucket, entry.object_key, entry.encoded_version_id or "")
-        key = attempts_key(RedisKeys(), site, version)
+        key = attempts_key(RedisKeys(self.settings.test_mode), site, version)
         (kept,) = self.engine.cache.read([Range(key, limit=1, descending=True)])
         if not isinstance(kept, tuple) or not kept:
             return ""
@@ -393,10 +409,16 @@ def _joined(a: Scanned, b: Scanned) -> Scanned:
 
 
 def _stored_layouts(engine: EmbeddedEngine) -> Iterator[tuple[str, Layout]]:
-    for bucket in engine.coordinator.children(BUCKETS):
-        node = engine.coordinator.get(f"{BUCKETS}/{bucket}")
-        if node is not None:
-            yield bucket, Layout.from_json(node.data)
+    try:
+        for bucket in engine.coordinator.children(BUCKETS):
+            node = engine.coordinator.get(f"{BUCKETS}/{bucket}")
+            if node is not None:
+                yield bucket, Layout.from_json(node.data)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidConfiguration(
+            f"the state directory {engine.directory} is damaged: what it says of its buckets cannot be read: "
+            "choose another one, or bring back a copy of it"
+        ) from error
 
 
 def _make_directory(name: str, path: Path) -> None:

@@ -190,3 +190,44 @@ def test_printable_is_one_line_whatever_the_name(name: str) -> None:
     shown = printable(name.encode("utf-8", "ignore").decode())
 
     assert shown.isprintable()
+
+
+def test_a_root_that_goes_away_while_it_is_walked_is_no_end_of_the_tree(root: Path) -> None:
+    for name in ("a/1", "b/1", "c"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_bytes(b"x")
+    walk = SourceTree(root).walk()
+    assert "a/1" == next(walk).key
+
+    root.rename(root.parent / "away")
+
+    with pytest.raises(LocationUnavailable):
+        list(walk)
+
+
+def test_a_root_that_is_replaced_while_it_is_walked_is_no_end_of_the_tree(root: Path) -> None:
+    (root / "a").write_bytes(b"x")
+    walk = SourceTree(root).walk()
+    assert "a" == next(walk).key
+
+    root.rename(root.parent / "away")
+    root.mkdir()
+
+    with pytest.raises(LocationUnavailable):
+        list(walk)
+
+
+def test_an_empty_root_is_believed_only_where_files_were_before(root: Path) -> None:
+    (root / "a").write_bytes(b"x")
+    tree = SourceTree(root)
+    list(tree.walk())
+    root.rename(root.parent / "away")
+    root.mkdir()
+    with pytest.raises(LocationUnavailable, match="mount it again"):
+        list(tree.walk())
+    root.rmdir()
+    (root.parent / "away").rename(root)
+    (root / "a").unlink()
+
+    assert [] == list(tree.walk())
+    assert "" == tree.filled

@@ -74,26 +74,58 @@ class SourceTree(Source):
     """
 
     def __init__(self, root: Path) -> None:
-        if not root.exists():
-            raise InvalidConfiguration(f"source {str(root)!r} is not there: check the path")
-        if not root.is_dir():
+        try:
+            found = os.stat(root)
+        except FileNotFoundError:
+            raise InvalidConfiguration(f"source {str(root)!r} is not there: check the path") from None
+        except OSError as error:
+            raise InvalidConfiguration(
+                f"source {str(root)!r} cannot be read: {error.strerror}: check the path"
+            ) from error
+        if not stat.S_ISDIR(found.st_mode):
             raise InvalidConfiguration(f"source {str(root)!r} is not a directory: name the directory it is in")
         if not os.access(root, os.R_OK | os.X_OK):
             raise InvalidConfiguration(f"source {str(root)!r} cannot be read: check its permissions")
         self.root = Path(os.path.realpath(root))
+        self.filled = ""
+        """Which directory the root was when something was last in it; '' if none is known."""
         self._prefix = os.path.join(self.root, "")
 
     def walk(self) -> Iterator[TreeFile | Refused]:
         """
         Yield what is in the tree, files in code-point order of their keys, directories not at all.
 
-        Raises LocationUnavailable when the root has gone away: an empty answer would read as "all deleted".
+        Raises LocationUnavailable when the root has gone away, before or while it is read, or when it is empty
+        and another directory than the one that was *filled*, as where a disk is not mounted: what is not met
+        would read as deleted.
         """
+        root = self._identity()
+        entries = self._root_entries()
+        self._expect_root(root)
+        if not entries and self.filled not in ("", root):
+            raise LocationUnavailable(
+                f"source {str(self.root)!r} is empty, and another directory than it was; nothing is taken for "
+                "removed: mount it again, or put a file into it if all is to be removed"
+            )
+        self.filled = root if entries else ""
+        yield from self._walk(entries, root)
+
+    def _identity(self) -> str:
         try:
-            entries = self._entries("")
+            found = os.stat(self.root)
         except OSError as error:
             raise LocationUnavailable(f"source {str(self.root)!r} is away: {error.strerror}") from error
-        yield from self._walk(entries)
+        return f"{found.st_dev:x}.{found.st_ino:x}"
+
+    def _expect_root(self, root: str) -> None:
+        if self._identity() != root:
+            raise LocationUnavailable(f"source {str(self.root)!r} was replaced while it was read")
+
+    def _root_entries(self) -> list[tuple[str, os.DirEntry[str]]]:
+        try:
+            return self._entries("")
+        except OSError as error:
+            raise LocationUnavailable(f"source {str(self.root)!r} is away: {error.strerror}") from error
 
     def _entries(self, prefix: str) -> list[tuple[str, os.DirEntry[str]]]:
         with os.scandir(self.root / prefix) as found:
@@ -103,30 +135,38 @@ class SourceTree(Source):
             ]
         return sorted(named, key=lambda pair: pair[0])
 
-    def _walk(self, entries: list[tuple[str, os.DirEntry[str]]]) -> Iterator[TreeFile | Refused]:
-        for name, entry in entries:
-            if name.endswith("/"):
-                yield from self._directory(name)
+    def _walk(self, entries: list[tuple[str, os.DirEntry[str]]], root: str) -> Iterator[TreeFile | Refused]:
+        # No recursion: directories may be deeper than the interpreter's stack.
+        ahead = [iter(entries)]
+        while ahead:
+            name, entry = next(ahead[-1], ("", None))
+            if entry is None:
+                ahead.pop()
+                continue
+            found = self._directory(name) if name.endswith("/") else self._file(name, entry)
+            if isinstance(found, list):
+                ahead.append(iter(found))
+            elif found is not None:
+                yield found
             else:
-                found = self._file(name, entry)
-                if found is not None:
-                    yield found
+                # It is gone, and so may the whole tree be.
+                self._expect_root(root)
+        self._expect_root(root)
 
-    def _directory(self, name: str) -> Iterator[TreeFile | Refused]:
+    def _directory(self, name: str) -> list[tuple[str, os.DirEntry[str]]] | Refused | None:
+        """Return what is in the directory *name*, None if it is gone."""
         if not _is_utf8(name):
-            yield Refused(name, "is not a UTF-8 name, which an object key must be: rename it")
-            return
+            return Refused(name, "is not a UTF-8 name, which an object key must be: rename it")
         if name == UNFINISHED:
-            yield Refused(name, "is where a location keeps what is not finished; rename it if it is yours")
-            return
+            return Refused(name, "is where a location keeps what is not finished; rename it if it is yours")
+        if len(name.encode()) >= MAX_KEY_BYTES:
+            return Refused(name, f"is longer than {MAX_KEY_BYTES} bytes, the limit of a key: shorten it")
         try:
-            inner = self._entries(name)
+            return self._entries(name)
         except FileNotFoundError:
-            return
+            return None
         except OSError as error:
-            yield Refused(name, f"cannot be read: {error.strerror}: give the right to read it")
-            return
-        yield from self._walk(inner)
+            return Refused(name, f"cannot be read: {error.strerror}: give the right to read it")
 
     def _file(self, name: str, entry: os.DirEntry[str]) -> TreeFile | Refused | None:
         if not _is_utf8(name):
