@@ -33,8 +33,12 @@ class Client:
     _prefix: str | None = None
 
     def __attrs_post_init__(self) -> None:
-        parts = urllib.parse.urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urllib.parse.urlsplit(self.url)
+            known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            known = False
+        if not known:
             raise InvalidInput(f"{self.url!r} is not a URL of a server: write it as http://127.0.0.1:8900")
 
     def get(self, *path: str, **query: str) -> Any:

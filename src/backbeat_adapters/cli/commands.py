@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import resource
 import sys
 from pathlib import Path
 
 import click
 
 from backbeat_adapters.cli import local_commands, remote
-from backbeat_adapters.cli.render import say
+from backbeat_adapters.cli.interrupts import Interrupted, exit_code
+from backbeat_adapters.cli.render import end, say
 from backbeat_adapters.cli.simulate import simulate
+from backbeat_adapters.embedded.tree import printable
 from backbeat_adapters.local import LocalSettings, default_state
 from backbeat_core.errors import BackbeatError, InvalidInput
 
 OK, FAILED, BAD_INPUT = 0, 1, 2
 
+_log = logging.getLogger("backbeat.cli")
+
 
 def run() -> None:
     """Run the command line and exit: 0 done, 1 something FAILED, 2 bad input."""
     logging.basicConfig(level=logging.CRITICAL)
+    _allow_open_files()
     try:
         code = backbeat.main(standalone_mode=False)
     except click.exceptions.Exit as error:
@@ -27,15 +34,32 @@ def run() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(BAD_INPUT)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt, Interrupted) as error:
         say("backbeat: interrupted; the same command goes on where it was")
-        sys.exit(130)
+        sys.exit(exit_code(error))
     except BrokenPipeError:
-        sys.exit(FAILED)
+        code = FAILED
     except BackbeatError as error:
         say(f"backbeat: {error}")
-        sys.exit(BAD_INPUT if isinstance(error, InvalidInput) else FAILED)
-    sys.exit(code if isinstance(code, int) else OK)
+        code = BAD_INPUT if isinstance(error, InvalidInput) else FAILED
+    except OSError as error:
+        _log.info("it came from", exc_info=error)
+        where = "" if error.filename is None else f"{printable(str(error.filename))}: "
+        say(f"backbeat: {where}{error.strerror or error}")
+        code = FAILED
+    except Exception as error:
+        _log.info("it came from", exc_info=error)
+        what = printable(f"{type(error).__name__}: {error}"[:500])
+        say(f"backbeat: this should not happen; please report it with what --verbose says: {what}")
+        code = FAILED
+    end(code if isinstance(code, int) else OK)
+
+
+def _allow_open_files() -> None:
+    # A way through directories is held open, part by part, by each thread of each location.
+    with contextlib.suppress(ValueError, OSError):
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 STATE = click.option(
@@ -78,7 +102,8 @@ SYNC = click.option(
 def backbeat(verbose: bool) -> None:
     """Replicate objects to several locations, and report each one's status.
 
-    Exit codes: 0 done, 1 something FAILED or did not answer, 2 bad input, 130 interrupted.
+    Exit codes: 0 done, 1 something FAILED or did not answer, 2 bad input, 130 or 143
+    interrupted by Ctrl-C or SIGTERM.
     """
     if verbose:
         logging.getLogger().setLevel(logging.INFO)
@@ -179,7 +204,7 @@ def head(bucket: str, key: str, state: Path, version_id: str, raw: bool, as_json
 @click.option("--all", "everything", is_flag=True, help="Retry everything that has FAILED.")
 @click.option("--site", help="Only what this location has failed.")
 @click.option("--key", help="Only this object.")
-@BUCKET
+@click.option("--bucket", help="Only what is in this bucket.")
 @STATE
 @click.option("--url", help="Let the Backbeat at this URL do it.  [default: one that uses the state, if any]")
 @RETRIES

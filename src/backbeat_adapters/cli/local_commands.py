@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from backbeat_adapters.cli.render import Bars, human_bytes, messages, say, table, write_json
+from backbeat_adapters.cli.interrupts import Interrupts
+from backbeat_adapters.cli.render import Bars, human_bytes, say, show, table, write, write_json
+from backbeat_adapters.embedded.engine import DATABASE
+from backbeat_adapters.embedded.processes import worker_of
 from backbeat_adapters.embedded.tree import Refused, printable
 from backbeat_adapters.layout import plan
 from backbeat_adapters.local import Failure, LocalHost, LocalSettings
@@ -39,12 +43,12 @@ def replicate(
 ) -> int:
     """Replicate *source* until everything is at rest; return the exit code."""
     layout = plan(source, to, state=state, bucket=bucket, rules=rules)
-    with LocalHost.open(state, settings) as host:
+    with Interrupts() as interrupts, LocalHost.open(state, settings) as host:
         host.add_bucket(layout)
         host.start()
         started = host.clock.elapsed_ms()
         with Bars(host.board, shown=sys.stderr.isatty()) as bars:
-            scanned = host.replicate(layout.bucket, bars.refresh)
+            scanned = host.replicate(layout.bucket, _ticks(bars, interrupts))
         return _finish(host, [layout.bucket], scanned.refused, host.clock.elapsed_ms() - started, as_json=as_json)
 
 
@@ -59,7 +63,7 @@ def retry(
 ) -> int:
     """Replicate again what has failed, until it is at rest; return the exit code."""
     _check_state(state)
-    with LocalHost.open(state, settings) as host:
+    with Interrupts() as interrupts, LocalHost.open(state, settings) as host:
         buckets = _chosen(host.layouts, bucket, "bucket")
         if site is not None:
             _chosen(host.locations, site, "location")
@@ -85,7 +89,7 @@ def retry(
                 host.board.found(document)
         started = host.clock.elapsed_ms()
         with Bars(host.board, shown=sys.stderr.isatty()) as bars:
-            host.rest(bars.refresh)
+            host.rest(_ticks(bars, interrupts))
         return _finish(host, buckets, (), host.clock.elapsed_ms() - started, as_json=as_json)
 
 
@@ -105,8 +109,7 @@ def head(bucket: str, key: str, state: Path, version: str, *, raw: bool, as_json
     if as_json:
         write_json(headers)
     else:
-        for name, value in headers.items():
-            sys.stdout.write(f"{name}: {value}\n")
+        write("".join(f"{name}: {value}\n" for name, value in headers.items()))
     return 0
 
 
@@ -131,23 +134,35 @@ def api_of(state: Path) -> str | None:
     """Return the URL of the `backbeat serve` that runs on *state*, None if there is none."""
     try:
         document = json.loads((state / API_FILE).read_text())
-        os.kill(int(document["process"]), 0)
-        return str(document["url"])
-    except (OSError, ValueError, KeyError, TypeError):
+        process, url = document["process"], document["url"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+    # Numbers of processes are used again: it must be the one that works here.
+    return str(url) if process == worker_of(state) is not None else None
 
 
-def tell_api(state: Path, port: int) -> None:
-    """Leave word in *state* of where its API is, for `api_of`."""
-    document = {"process": os.getpid(), "url": f"http://127.0.0.1:{port}"}
+def tell_api(state: Path, host: str, port: int) -> None:
+    """Leave word in *state* of where its API is, for `api_of`; *host* is where it listens, '' for everywhere."""
+    asked = "127.0.0.1" if host in ("", "::", "0.0.0.0") else f"[{host}]" if ":" in host else host
+    document = {"process": os.getpid(), "url": f"http://{asked}:{port}"}
     aside = state / f"{API_FILE}.{os.getpid()}"
     aside.write_text(json.dumps(document))
     aside.replace(state / API_FILE)
 
 
 def _check_state(state: Path) -> None:
-    if not state.is_dir():
-        raise InvalidInput(f"state directory {str(state)!r} is not there: give the --state of the replication")
+    if not os.path.isfile(state / DATABASE):
+        raise InvalidInput(
+            f"state directory {str(state)!r} is not there, or holds no state: give the --state of the replication"
+        )
+
+
+def _ticks(bars: Bars, interrupts: Interrupts) -> Callable[[], None]:
+    def tick() -> None:
+        interrupts.look()
+        bars.refresh()
+
+    return tick
 
 
 def _chosen(known: Mapping[str, object], name: str | None, what: str) -> list[str]:
@@ -180,7 +195,7 @@ def _finish(
         say(f"{printable(failure.key)} FAILED at {failure.site}: {failure.error or 'see an earlier run'}")
     unfinished = any(tally.failed or tally.pending for tally in tallies.values())
     if failures:
-        say("when the location is back: backbeat retry --all --state " + str(host.state))
+        say("when the location is back: backbeat retry --all --state " + printable(shlex.quote(str(host.state))))
     if as_json:
         write_json(_document(host, buckets, tallies, failures, refused, elapsed_ms))
     else:
@@ -219,7 +234,7 @@ def _show(buckets: Sequence[str], tallies: Mapping[str, Tally]) -> None:
         for name, tally in tallies.items()
     ]
     columns = ("location", "PENDING", "COMPLETED", "FAILED", "bytes", "copied now", "seconds")
-    messages().print(table(f"bucket {', '.join(buckets)}", columns, rows, right=range(1, len(columns))))
+    show(table(f"bucket {', '.join(buckets)}", columns, rows, right=range(1, len(columns))))
 
 
 def _document(

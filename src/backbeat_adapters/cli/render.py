@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
@@ -28,14 +30,38 @@ def messages() -> Console:
 
 def say(text: str) -> None:
     """Write one line for people."""
-    messages().print(Text(text))
+    show(Text(text))
+
+
+def show(what: Text | Table) -> None:
+    """Write something for people. Where nobody can hear it, the work is worth no less."""
+    with contextlib.suppress(OSError):
+        messages().print(what)
+
+
+def write(text: str) -> None:
+    """Write to standard output. Raises OSError, at once and not at the end of the process."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def write_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
-    """Write one JSON document to standard output."""
-    json.dump(document, sys.stdout, ensure_ascii=True, indent=2)
-    sys.stdout.write("\n")
-    sys.stdout.flush()
+    """Write one JSON document to standard output. Raises OSError."""
+    write(json.dumps(document, ensure_ascii=True, indent=2) + "\n")
+
+
+def end(code: int) -> NoReturn:
+    """
+    Exit with *code*.
+
+    What could not be written to a pipe or a full disk stays in a buffer, and the interpreter would try it again.
+    """
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+    sys.exit(code)
 
 
 def table(
@@ -113,4 +139,4 @@ class Bars:
             )
 
 
-__all__ = ["Bars", "human_bytes", "messages", "say", "table", "write_json"]
+__all__ = ["Bars", "end", "human_bytes", "messages", "say", "show", "table", "write", "write_json"]

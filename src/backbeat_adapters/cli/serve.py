@@ -17,20 +17,24 @@ import uvicorn
 
 from backbeat_adapters.api import ApiBackend
 from backbeat_adapters.bootstrap import Ports, Settings
+from backbeat_adapters.cli.interrupts import SIGNALS
 from backbeat_adapters.cli.local_commands import API_FILE, tell_api
 from backbeat_adapters.cli.render import say
-from backbeat_adapters.layout import plan
+from backbeat_adapters.embedded.tree import printable
+from backbeat_adapters.layout import plan, read_document
 from backbeat_adapters.local import LocalHost, LocalSettings
 from backbeat_adapters.web.asgi import AsgiApp, WebSettings, asgi_app
 from backbeat_adapters.web.server import config
 from backbeat_core.access import Access, AllowList
 from backbeat_core.domain.configuration import ReplicationConfiguration
+from backbeat_core.domain.keys import RedisKeys
 from backbeat_core.errors import BackbeatError, InvalidConfiguration
 from backbeat_core.http.api import Api, Report
 from backbeat_core.http.browser import Guard
 from backbeat_core.http.routing import Sites
 from backbeat_core.services.explain import Explain, ExplainSettings
 from backbeat_core.services.follow_pauses import FollowSettings, PauseController
+from backbeat_core.services.pause_resume import PauseResume
 from backbeat_core.services.watch_status import StatusWatch
 
 _log = logging.getLogger("backbeat.serve")
@@ -39,6 +43,9 @@ SCAN_SHARE = 10
 """A scan that takes long is not started again before this many times its duration."""
 
 PAUSE_POLL_MS = 250
+
+SCHEDULE_POLL_MS = 1000
+"""So often the stored states of lifecycle are looked at for one whose time has come: others may write them too."""
 
 
 @attrs.frozen
@@ -62,10 +69,8 @@ class ServerSettings:
         if path is None:
             return cls()
         try:
-            document = json.loads(path.read_bytes())
-        except OSError as error:
-            raise InvalidConfiguration(f"configuration {str(path)!r} cannot be read: {error.strerror}") from error
-        except ValueError as error:
+            document = json.loads(read_document(path, "configuration"))
+        except (ValueError, RecursionError) as error:
             raise InvalidConfiguration(f"configuration {str(path)!r} is not JSON: {error}") from error
         server: Any = document.get("server", {}) if isinstance(document, dict) else None
         if not isinstance(server, dict):
@@ -116,21 +121,24 @@ def serve(options: ServeOptions, settings: LocalSettings) -> int:
     host = server_settings.host if options.host is None else options.host
     port = server_settings.port if options.port is None else options.port
     listening = _listen(host, port)
+    told = threading.Event()
+    for number in SIGNALS:  # from here on there is something to end in order
+        signal.signal(number, lambda *_: told.set())
     with listening, LocalHost.open(options.state, settings) as local:
         if layout is not None:
             local.add_bucket(layout)
         local.start()
-        _add_jobs(local, options.interval_ms)
         backend = _backend(local)
+        _add_jobs(local, options.interval_ms, backend.pauses)
         watch = StatusWatch(local.engine.store)
         app = asgi_app(Api(backend, access, guard, _report), WebSettings(page=True), watch=watch.read)
         bound = listening.getsockname()[1]
-        tell_api(options.state, bound)
+        tell_api(options.state, host, bound)
         say(
             f"backbeat: listening on port {bound}; buckets: {', '.join(local.layouts) or 'none'}; "
-            f"locations: {', '.join(local.locations) or 'none'}; state: {options.state}"
+            f"locations: {', '.join(local.locations) or 'none'}; state: {printable(str(options.state))}"
         )
-        _run(app, listening)
+        _run(app, listening, told)
         (options.state / API_FILE).unlink(missing_ok=True)
         drained = local.stop()
     if not drained:
@@ -151,18 +159,15 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _run(app: AsgiApp, listening: socket.socket) -> None:
+def _run(app: AsgiApp, listening: socket.socket, told: threading.Event) -> None:
     """
-    Answer requests until SIGTERM or SIGINT.
+    Answer requests until *told* to end.
 
     The server runs on a thread of its own: on the main one it would end the process by the signal that it was
     told to end by, and there is still draining to do.
     """
     server = uvicorn.Server(config(app))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="api")
-    told = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: told.set())
     thread.start()
     while thread.is_alive() and not told.wait(0.2):
         pass
@@ -185,7 +190,8 @@ def _backend(local: LocalHost) -> ApiBackend:
         layout = local.layouts.get(bucket)
         return None if layout is None else layout.configuration
 
-    settings = Settings()
+    test_mode = local.settings.test_mode
+    settings = Settings(keys=RedisKeys(test_mode))
     groups = settings.groups
     explain = Explain(
         engine.cache,
@@ -194,18 +200,24 @@ def _backend(local: LocalHost) -> ApiBackend:
         local.clock,
         local.read_source,
         configuration,
-        ExplainSettings(status_group=groups.status, group=f"{groups.replication}-{{}}".format),
+        ExplainSettings(
+            status_group=groups.status,
+            group=f"{groups.replication}-{{}}".format,
+            test_mode=test_mode,
+            keys=settings.keys,
+        ),
     )
-    return ApiBackend(ports, settings, sites, local.read_source, explain, in_sync=1)
+    return ApiBackend(ports, settings, sites, local.read_source, explain, in_sync=1, test_mode=test_mode)
 
 
-def _add_jobs(local: LocalHost, interval_ms: int) -> None:
+def _add_jobs(local: LocalHost, interval_ms: int, pauses: PauseResume) -> None:
     runner = local.backbeat.runner
     for bucket in local.layouts:
         runner.add_job(f"scan {bucket}", _scanning(local, bucket, interval_ms))
     engine = local.engine
+    followed = FollowSettings(test_mode=local.settings.test_mode)
     controller = PauseController(
-        tuple(local.locations), engine.coordinator, engine.store, engine.cache, FollowSettings()
+        tuple(local.locations), engine.coordinator, engine.store, engine.cache, followed
     )
 
     def follow() -> int:
@@ -213,8 +225,13 @@ def _add_jobs(local: LocalHost, interval_ms: int) -> None:
         local.backbeat.pause({site: site in paused for site in controller.sites})
         return PAUSE_POLL_MS
 
+    def fire() -> int:
+        due_ms = pauses.fire_due()
+        return SCHEDULE_POLL_MS if due_ms is None else min(SCHEDULE_POLL_MS, max(0, due_ms - local.clock.now_ms()))
+
     follow()
     runner.add_job("pauses", follow)
+    runner.add_job("schedules", fire)
     runner.closers.insert(0, controller.close)
 
 

@@ -70,8 +70,12 @@ class EmbeddedEngine:
                 database = _open_database(path)
                 processes.enter()
             engine = cls(path, database, processes, clock)
-        except BaseException:
+        except BaseException as error:
             processes.close()
+            if isinstance(error, OSError):
+                raise InvalidConfiguration(
+                    f"cannot use {path} as state directory: {error.filename or path}: {error.strerror}"
+                ) from error
             raise
         engine.sweep()
         return engine

@@ -8,8 +8,30 @@ import os
 import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from backbeat_core.errors import InvalidConfiguration
+
+IN_USE: Final = "in-use"
+
+
+def worker_of(directory: Path) -> int | None:
+    """Return the number of the process that does the work of a state directory, None if there is none."""
+    try:
+        descriptor = os.open(directory / IN_USE, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return _number(os.pread(descriptor, 20, 0))
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _number(text: bytes) -> int | None:
+    return int(text) if text.strip().isdigit() else None
 
 
 class Processes:
@@ -40,7 +62,7 @@ class Processes:
 
     def claim(self) -> None:
         """Be the one worker of the directory. Raises InvalidConfiguration, naming the process that is."""
-        descriptor = os.open(self.directory / "in-use", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self.directory / IN_USE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
