@@ -12,16 +12,13 @@ import fcntl
 import functools
 import os
 import shutil
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
-from servers import guardian
 from servers.kafka import Kafka, KafkaCluster
 from servers.mongodb import MongoDB
 from servers.process import NotInstalled, Server, free_port
 from servers.redis import Redis, Sentinel
+from servers.run import close_run, open_run
 from servers.zookeeper import ZooKeeper
 
 __all__ = [
@@ -45,10 +42,6 @@ __all__ = [
 ENGINES: dict[str, type[Server]] = {}
 for _engine in (Kafka, MongoDB, Redis, ZooKeeper):
     ENGINES[_engine.name] = _engine
-
-# Inherited by the processes among which the tests are divided: it is how they find the same servers.
-RUN_DIRECTORY = "BACKBEAT_TEST_RUN_DIRECTORY"
-OWNER = "owner"
 
 
 def given(name: str) -> str | None:
@@ -81,33 +74,5 @@ def address(name: str) -> str:
 
 
 def _start(server: Server, run: Path) -> None:
-    subprocess.Popen(
-        [sys.executable, guardian.__file__, (run / OWNER).read_text(), str(run)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    server.launch()
-    assert server.process is not None
-    (run / f"{server.name}.pid").write_text(str(server.process.pid))
-    server.await_service()
+    server.start()
     (run / f"{server.name}.address").write_text(server.address)
-
-
-def open_run() -> Path:
-    """Return the directory of this test run, made by whoever asks first."""
-    if found := os.environ.get(RUN_DIRECTORY):
-        return Path(found)
-    run = Path(tempfile.mkdtemp(prefix="backbeat-servers-"))
-    (run / OWNER).write_text(str(os.getpid()))
-    os.environ[RUN_DIRECTORY] = str(run)
-    return run
-
-
-def close_run() -> None:
-    """End the servers of this test run, if this process began it."""
-    found = os.environ.get(RUN_DIRECTORY)
-    if found and (Path(found) / OWNER).read_text() == str(os.getpid()):
-        del os.environ[RUN_DIRECTORY]
-        guardian.end_all(Path(found))

@@ -1,7 +1,8 @@
 """
 Ends the servers of a test run that has not come to its own end.
 
-Run as a program with the process id of the run and its directory: each `<name>.pid` in it names a process.
+Run as a program with the process id of the run and its directory. There, each `<process id>.pid` holds the
+directory that a server runs in: a number that was given to another process since is let alone.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ import time
 from pathlib import Path
 
 
-def end_all(directory: Path) -> None:
-    """Kill every process that is named in *directory*, and remove it. Twice is once."""
-    for file in directory.glob("*.pid"):
-        with contextlib.suppress(ProcessLookupError, ValueError):
-            os.kill(int(file.read_text()), signal.SIGKILL)
-        file.unlink(missing_ok=True)
-    shutil.rmtree(directory, ignore_errors=True)
+def end_all(run: Path) -> None:
+    """Kill every server that is named in *run*, and remove it with the servers' directories in it."""
+    for file in run.glob("*.pid"):
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/{file.stem}/cwd") == file.read_text():
+                os.kill(int(file.stem), signal.SIGKILL)
+    shutil.rmtree(run, ignore_errors=True)
 
 
-def watch(process: int, directory: Path) -> None:
-    """Return when *process* has ended or *directory* is gone."""
-    while directory.exists():
+def wait(process: int, run: Path) -> None:
+    """Return when *process* has ended or *run* is gone."""
+    while run.exists():
         try:
             os.kill(process, 0)
         except ProcessLookupError:
@@ -35,5 +36,5 @@ def watch(process: int, directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    watch(int(sys.argv[1]), Path(sys.argv[2]))
+    wait(int(sys.argv[1]), Path(sys.argv[2]))
     end_all(Path(sys.argv[2]))

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import ClassVar, Self
 
+from servers import run
+
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 
@@ -100,6 +102,7 @@ class Server(abc.ABC):
                 # A group of its own: Ctrl-C at the terminal must reach the tests first.
                 start_new_session=True,
             )
+        run.watch(self.process.pid, self.directory)
 
     def await_service(self) -> None:
         """Return when clients are served; raise with the end of the log when that takes too long."""
@@ -152,6 +155,7 @@ class Server(abc.ABC):
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        run.forget(self.process.pid)
         self.process = None
 
     def __enter__(self) -> Self:
