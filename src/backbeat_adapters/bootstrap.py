@@ -248,7 +248,10 @@ class Backbeat:
         topics, groups, ports = self.settings.topics, self.settings.groups, self.ports
         failures = FailureRecorder(ports.cache, ports.clock)
         handling = Handling(self.settings.status_policy, self.chance)
-        self._add(topics.failed, groups.failed, handling.wrap(lambda record: failures.record_value(record.value)))
+        if topics.failed:
+            self._add(
+                topics.failed, groups.failed, handling.wrap(lambda record: failures.record_value(record.value))
+            )
         metrics = MetricsRecorder(ports.cache, ports.clock, topic=topics.metrics, keys=self.settings.keys)
         reader = MetricsReader(ports.queue, topics.metrics, groups.metrics, metrics.apply)
 

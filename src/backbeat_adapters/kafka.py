@@ -101,11 +101,26 @@ class KafkaQueue(Queue):
 
     def in_sync_replicas(self, topic: str) -> Mapping[int, int]:
         """Return how many replicas of each partition are in sync; empty for an unknown topic."""
+        return {partition: len(in_sync) for partition, (_, _, in_sync) in self.placement(topic).items()}
+
+    def placement(self, topic: str) -> Mapping[int, tuple[int, tuple[int, ...], tuple[int, ...]]]:
+        """
+        Return the ids of the brokers that lead, keep and keep up with each partition; empty for an unknown topic.
+
+        A partition that nobody leads has -1 there.
+        """
         name = self._settings.qualified(topic)
         with border(f"topic {name!r}"):
             (future,) = self._admin.describe_topics(TopicCollection([name]), **self._patience).values()
             try:
-                return {place.id: len(place.isr) for place in self._answer(future).partitions}
+                return {
+                    place.id: (
+                        -1 if place.leader is None else place.leader.id,
+                        tuple(broker.id for broker in place.replicas),
+                        tuple(broker.id for broker in place.isr),
+                    )
+                    for place in self._answer(future).partitions
+                }
             except KafkaException as error:
                 if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     return {}

@@ -91,6 +91,9 @@ RETRY_DELAY = click.option(
 CONCURRENCY = click.option(
     "--concurrency", type=click.IntRange(1, 256), default=2, show_default=True, help="Threads, for each location."
 )
+CONFIG = click.option(
+    "--config", type=click.Path(path_type=Path), help="Configuration file, as conf/config.json."
+)
 SYNC = click.option(
     "--sync", is_flag=True, help="COMPLETED only when the disk has it: a power loss takes nothing back. Slower."
 )
@@ -147,7 +150,12 @@ def replicate(
 @STATE
 @BUCKET
 @RULES
-@click.option("--config", type=click.Path(path_type=Path), help="Configuration file, as conf/config.json.")
+@CONFIG
+@click.option(
+    "--role",
+    metavar="ROLES",
+    help="Work on the servers that --config names, as some of api, populator, processor[:SITE], status, gc.",
+)
 @click.option("--host", help="Address to listen on.  [default: every interface]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the REST API; 0: any.  [default: 8900]")
 @click.option(
@@ -169,6 +177,7 @@ def serve(
     bucket: str | None,
     rules: Path | None,
     config: Path | None,
+    role: str | None,
     host: str | None,
     port: int | None,
     interval: int,
@@ -179,13 +188,34 @@ def serve(
 ) -> int:
     """Watch a directory, replicate what changes, and answer the REST API, until SIGTERM.
 
-    Without --source it goes on with the buckets that the state knows.
+    Without --source it goes on with the buckets that the state knows. With --role it is one process of several
+    on Kafka, MongoDB, Redis and ZooKeeper.
     """
+    if role is not None:
+        if source is not None or to:
+            raise click.UsageError("--role works on what --config names: it takes no --source and no --to")
+        from backbeat_adapters.cli.servers import serve_roles
+
+        return serve_roles(config, role, host, port)
     from backbeat_adapters.cli.serve import ServeOptions
     from backbeat_adapters.cli.serve import serve as run_server
 
     options = ServeOptions(source, to, state, bucket, rules, config, host, port, interval)
     return run_server(options, LocalSettings(retries, retry_delay, concurrency, sync))
+
+
+@backbeat.command()
+@CONFIG
+@JSON
+def doctor(config: Path | None, as_json: bool) -> int:
+    """Check every connection and every topic that the configuration file names, and say what to do.
+
+    Without --config, the file that BACKBEAT_CONFIG_FILE names, else conf/config.json. Exit codes: 0 all is well,
+    1 a server or a topic is not, 2 the file is not.
+    """
+    from backbeat_adapters.cli.doctor import doctor as examine
+
+    return examine(config, as_json=as_json)
 
 
 @backbeat.command()
