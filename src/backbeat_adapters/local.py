@@ -73,12 +73,13 @@ class LocalSettings:
 
 @attrs.frozen
 class Failure:
-    """A version that a site has failed, and why as far as this run knows."""
+    """A version, by its encoded id, that a site has failed, and why as far as this run knows."""
 
     bucket: str
     key: str
     site: str
     error: str = ""
+    version: str = ""
 
 
 @attrs.define
@@ -360,7 +361,9 @@ class LocalHost:
                     error = errors.get((bucket, document.key, backend.site))
                     if error is None and len(found) < EXPLAINED:
                         error = self._last_error(entry_of(bucket, document), backend.site)
-                    found.append(Failure(bucket, md.split_key(document.key)[0], backend.site, error or ""))
+                    entry = entry_of(bucket, document)
+                    version = entry.encoded_version_id or ""
+                    found.append(Failure(bucket, entry.object_key, backend.site, error or "", version))
                     if len(found) >= limit:
                         return found
         return found

@@ -216,3 +216,19 @@ def test_a_port_that_is_taken_is_one_line(server: Server, tmp_path: Path) -> Non
 
     assert 2 == done.returncode
     assert f"port {server.port}" in done.stderr
+
+
+def test_what_a_retry_without_a_server_has_healed_is_no_failure_for_a_server(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.source.mkdir()
+    (place.source / "first").write_bytes(b"1")
+    place.replicate()
+    place.location("b").rename(tmp_path / "away")
+    (place.source / "second").write_bytes(b"2")
+    place.replicate("--retries", "0", code=1)
+    (tmp_path / "away").rename(place.location("b"))
+
+    place.retry("--all")
+
+    with serving(place) as server:
+        assert [] == server.get("/_/backbeat/api/crr/failed?sitename=b")["Versions"]

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
+
 from backbeat_adapters.cli.interrupts import Interrupts
 from backbeat_adapters.cli.render import Bars, human_bytes, say, show, table, write, write_json
 from backbeat_adapters.embedded.engine import DATABASE
@@ -68,7 +70,7 @@ def retry(
         if site is not None:
             _chosen(host.locations, site, "location")
         requests = [
-            RetryRequest(failure.bucket, failure.key, failure.site, force=True)
+            RetryRequest(failure.bucket, failure.key, failure.site, failure.version)
             for name in buckets
             for failure in host.failures(name, limit=sys.maxsize)
             if site in (None, failure.site) and key in (None, failure.key)
@@ -82,7 +84,7 @@ def retry(
             host.read_source,
             new_owner=lambda: uuid.uuid4().hex,
         )
-        operations.retry(requests)
+        _retry(operations, requests)
         host.start()
         for name in buckets:
             for document in host.newest_versions(name):
@@ -91,6 +93,17 @@ def retry(
         with Bars(host.board, shown=sys.stderr.isatty()) as bars:
             host.rest(_ticks(bars, interrupts))
         return _finish(host, buckets, (), host.clock.elapsed_ms() - started, as_json=as_json)
+
+
+def _retry(operations: FailedOperations, requests: Sequence[RetryRequest]) -> None:
+    """Retry what the last 24 hours know to have failed, and have it forgotten; then what failed before."""
+    retried = operations.retry(requests)
+    known = {(each["Bucket"], each["Key"], each.get("VersionId", ""), each["StorageClass"]) for each in retried}
+    operations.retry(
+        attrs.evolve(each, force=True)
+        for each in requests
+        if (each.bucket, each.key, each.version, each.site) not in known
+    )
 
 
 def head(bucket: str, key: str, state: Path, version: str, *, raw: bool, as_json: bool) -> int:
