@@ -31,14 +31,15 @@ class WebSettings:
     How long anything may take, in seconds, and how many requests are worked on at once.
 
     *limit_s* is for an answer once the request is there; long bodies get a second more for every 10 KiB.
-    *slow_limit_s* is for a deep health check, *body_limit_s* for a body to arrive. *page*: there is also a page
+    *slow_limit_s* is for a deep health check, *body_limit_s* for a body to arrive. More *threads* stand in one
+    another's way unless engines are slow. *page*: there is also a page
     for people at `/_/backbeat/`.
     """
 
     limit_s: float = 5.0
     slow_limit_s: float = 65.0
     body_limit_s: float = 30.0
-    threads: int = 32
+    threads: int = 8
     page: bool = False
 
 
