@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from acceptance.commandline import Place, backbeat
 from acceptance.test_serve import Server, eventually, serving
 

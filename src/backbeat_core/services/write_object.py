@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import attrs
-from backbeat_core.domain.arming import Operation, arm
-from backbeat_core.domain.configuration import Endpoint, LocationConstraint, ReplicationConfiguration
 
 from backbeat_core.domain import metadata as md
 from backbeat_core.domain import version_id as version_ids
 from backbeat_core.domain import wire
+from backbeat_core.domain.arming import Operation, arm
+from backbeat_core.domain.configuration import Endpoint, LocationConstraint, ReplicationConfiguration
 from backbeat_core.domain.info import Backend, ReplicationInfo
 from backbeat_core.domain.object_model import MODEL_VERSION
 from backbeat_core.domain.status import Status
