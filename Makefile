@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO ?= .demo
 SOURCE ?= docs
 
-.PHONY: help install demo test quick coverage lint types arrows servers clean
+.PHONY: help install demo test quick coverage long lint types arrows servers clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,10 @@ servers: ## Install the real servers that the tests start (Debian, Maven Central
 
 clean: ## Remove what the targets above made
 	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+long: $(BIN)/.dev ## Run what takes an hour: 20,000 generated requests, 100,000 seeds of the simulator
+	BACKBEAT_LONG=1 $(BIN)/pytest -q tests/acceptance/test_openapi.py
+	$(BIN)/backbeat simulate --seeds 100000 --seed 1
 
 PURE := */backbeat_core/domain/*,*/backbeat_core/queueing/*,*/backbeat_core/access.py,*/backbeat_core/responses.py
 
