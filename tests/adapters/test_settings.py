@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from backbeat_adapters.bootstrap import Groups, Topics
+from backbeat_adapters.cli.servers import Roles, host_settings, source_of
 from backbeat_adapters.settings import KEYS, ROOT, RULES, Settings, read_locations
 from backbeat_adapters.settings.environment import VARIABLES
 from backbeat_adapters.settings.schema import Node, steps
@@ -133,6 +135,7 @@ DEFAULTS = {
     "kafka.maxRequestSize": 5_000_020,
     "kafka.site": None,
     "kafka.minInSyncReplicas": 3,
+    "kafka.assignment": "cooperative",
     "transport": "http",
     "vaultAdmin": None,
     "log.logLevel": "info",
@@ -733,3 +736,51 @@ def test_a_directory_is_found_from_the_file_that_names_it(tmp_path: Path) -> Non
     )
 
     assert [tmp_path / "x", None, None] == [each.directory(tmp_path) for each in locations.by_name.values()]
+
+
+# Roles, and what a process is made of.
+
+
+def test_roles_are_read() -> None:
+    known = ("a", "b")
+
+    assert Roles(api=True, populator=True, status=True, gc=True) == Roles.parse("api, populator,status,gc", known)
+    assert Roles(sites=("b",)) == Roles.parse("processor:b", known)
+    assert Roles(sites=("b", "a")) == Roles.parse("processor:b,processor", known)
+
+
+@pytest.mark.parametrize("text", ["", ",", "nobody", "api:a", "processor:c", "processor:"])
+def test_what_is_no_role_is_refused_by_its_name(text: str) -> None:
+    with pytest.raises(InvalidConfiguration, match=f"--role .*{text.strip(',')}"):
+        Roles.parse(text, ("a", "b"))
+
+
+def test_a_process_works_on_the_topics_and_in_the_groups_of_the_file() -> None:
+    document = changed("metrics", {"topic": "m", "groupIdPrefix": "mg"})
+    document["extensions"]["gc"] |= {"topic": "g", "consumer": {"groupId": "gg"}}
+    replication = document["extensions"]["replication"]
+    replication |= {"topic": "r", "replicationStatusTopic": "s", "replicationFailedTopic": "f"}
+    replication["queueProcessor"]["groupId"] = "rg"
+    replication["replicationStatusProcessor"] |= {"groupId": "sg", "concurrency": 7}
+    document["queuePopulator"] |= {"zookeeperPath": "/q", "batchMaxRead": 5}
+
+    host = host_settings(Settings.make(document))
+
+    assert Topics("r", "s", "f", "m", "g") == host.topics
+    assert Groups("rg", "sg", "backbeat-retry-group", "mg-crr", "gg") == host.groups
+    assert (7, 5, "r", "m") == (
+        host.status_concurrency,
+        host.populate.batch,
+        host.populate.topic,
+        host.populate.metrics_topic,
+    )
+    assert "/q/q/logState/mongo_s3-recordlog/logOffset" == host.populate.position_path  # 2.4
+
+
+def test_without_monitoring_no_failure_is_published() -> None:
+    assert "" == host_settings(Settings.make(changed(f"{R}.monitorReplicationFailures", False))).topics.failed
+
+
+def test_a_source_over_tls_is_refused() -> None:
+    with pytest.raises(InvalidConfiguration, match=r"source\.transport 'https' is not served yet"):
+        source_of(Settings.make(changed(f"{R}.source.transport", "https")))

@@ -84,7 +84,7 @@ class Roles:
             given.add(name)
             sites += ([site] if colon else known) if name == "processor" else []
         if not given:
-            raise InvalidConfiguration(f"--role names nothing: give some of {', '.join(ROLES)}")
+            raise InvalidConfiguration(f"--role {text!r} names nothing: give some of {', '.join(ROLES)}")
         return cls(
             "api" in given, "populator" in given, tuple(dict.fromkeys(sites)), "status" in given, "gc" in given
         )

@@ -41,6 +41,7 @@ def open_queue(settings: Settings) -> KafkaQueue:
             tls=_kafka_tls(settings),
             sasl=KafkaSasl(sasl["username"], sasl["password"], sasl["mechanism"]) if sasl else None,
             max_request_size=kafka["maxRequestSize"],
+            assignment=kafka["assignment"],
         )
     )
 

@@ -127,7 +127,7 @@ def mongo(path: str, *, required: bool = False, unused: str = "") -> tuple[Key, 
         Key(f"{path}.authCredentials", SECTION, ABSENT, "Who we are"),
         Key(f"{path}.authCredentials.username", TEXT, REQUIRED, "", NOT_EMPTY),
         Key(f"{path}.authCredentials.password", TEXT, REQUIRED, secret=True),
-        *tls(path),
+        *tls(path, without="key"),  # it is in the same file as the certificate
     )
 
 
@@ -144,13 +144,20 @@ def mongo_rule(path: str) -> Rule:
     return Rule(path, find)
 
 
-def tls(path: str) -> tuple[Key, ...]:
-    """Return our own section for a connection over TLS; paths are absolute or relative to the file."""
-    return (
-        Key(f"{path}.tls", SECTION, ABSENT, "The connection is encrypted", ours=True),
+def tls(path: str, *, without: str = "") -> tuple[Key, ...]:
+    """Return our own section for a connection over TLS, less the key that the client has no use for."""
+    keys = (
+        Key(
+            f"{path}.tls",
+            SECTION,
+            ABSENT,
+            "The connection is encrypted; paths from the file's directory",
+            ours=True,
+        ),
         Key(f"{path}.tls.ca", TEXT, ABSENT, "PEM of who signs; without, the system's", ours=True),
         Key(f"{path}.tls.cert", TEXT, ABSENT, "PEM that shows who we are", ours=True),
-        Key(f"{path}.tls.key", TEXT, ABSENT, "PEM of its key; MongoDB has it in `cert`", ours=True),
+        Key(f"{path}.tls.key", TEXT, ABSENT, "PEM of its key", ours=True),
         Key(f"{path}.tls.keyPassword", TEXT, ABSENT, "Opens the key", secret=True, ours=True),
         Key(f"{path}.tls.verify", FLAG, True, "Check who the server is", ours=True),
     )
+    return tuple(key for key in keys if key.path != f"{path}.tls.{without}")
