@@ -186,6 +186,11 @@ class LocalHost:
         """Return the directory of each location of all buckets."""
         return {name: path for each in self.layouts.values() for name, path in each.locations.items()}
 
+    @property
+    def keys(self) -> RedisKeys:
+        """Return the names of the keys in the cache: one reader with others would see nothing."""
+        return RedisKeys(self.settings.test_mode)
+
     def writer(self, bucket: str) -> ObjectWriter:
         """Return what writes to *bucket* as the source server does."""
         layout = self.layouts[bucket]
@@ -223,7 +228,7 @@ class LocalHost:
         backbeat = Backbeat(
             Ports(engine.queue, engine.store, engine.cache, engine.coordinator, self.clock),
             Settings(
-                keys=RedisKeys(self.settings.test_mode),
+                keys=self.keys,
                 object_metrics_from=LARGE_OBJECT,
                 status_concurrency=1,
                 batch=BATCH,
@@ -371,7 +376,7 @@ class LocalHost:
     def _last_error(self, entry: ObjectEntry, site: str) -> str:
         """Return why *site* has failed a version, as an earlier run has kept it."""
         version = FailedVersion(entry.bucket, entry.object_key, entry.encoded_version_id or "")
-        key = attempts_key(RedisKeys(self.settings.test_mode), site, version)
+        key = attempts_key(self.keys, site, version)
         (kept,) = self.engine.cache.read([Range(key, limit=1, descending=True)])
         if not isinstance(kept, tuple) or not kept:
             return ""

@@ -26,7 +26,7 @@ from backbeat_core.domain import version_id as version_ids
 from backbeat_core.domain.headers import METADATA_PREFIX, head_headers
 from backbeat_core.domain.info import ReplicationInfo
 from backbeat_core.errors import InvalidInput, NotFound
-from backbeat_core.services.retry_failed import FailedOperations, RetryRequest
+from backbeat_core.services.retry_failed import FailedOperations, RetryRequest, RetrySettings
 
 API_FILE = "serve.json"
 SHOWN = 20
@@ -83,6 +83,7 @@ def retry(
             host.clock,
             host.read_source,
             new_owner=lambda: uuid.uuid4().hex,
+            settings=RetrySettings(keys=host.keys),
         )
         _retry(operations, requests)
         host.start()

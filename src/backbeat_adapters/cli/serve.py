@@ -27,7 +27,6 @@ from backbeat_adapters.web.asgi import AsgiApp, WebSettings, asgi_app
 from backbeat_adapters.web.server import config
 from backbeat_core.access import Access, AllowList
 from backbeat_core.domain.configuration import ReplicationConfiguration
-from backbeat_core.domain.keys import RedisKeys
 from backbeat_core.errors import BackbeatError, InvalidConfiguration
 from backbeat_core.http.api import Api, Report
 from backbeat_core.http.browser import Guard
@@ -191,7 +190,7 @@ def _backend(local: LocalHost) -> ApiBackend:
         return None if layout is None else layout.configuration
 
     test_mode = local.settings.test_mode
-    settings = Settings(keys=RedisKeys(test_mode))
+    settings = Settings(keys=local.keys)
     groups = settings.groups
     explain = Explain(
         engine.cache,
