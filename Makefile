@@ -30,7 +30,7 @@ quick: $(BIN)/.dev ## Run the tests that need no server and no patience
 	$(BIN)/pytest -q -m 'not slow and not kafka and not mongodb and not redis and not zookeeper and not s3 and not azure and not browser'
 
 test: $(BIN)/.dev lint types arrows ## Run everything
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n auto --dist loadfile
 
 lint: $(BIN)/.dev ## Check the style
 	$(BIN)/ruff check .
