@@ -242,10 +242,10 @@ class AccusingUpdater(StatusUpdater):
         self, entry: ObjectEntry, site: str, document: Document | None, stored: ReplicationInfo
     ) -> StatusIgnored | None:
         reported = entry.info.backend(site)
-        if document is not None and reported is not None and reported.status is Status.FAILED:
-            if stored.backend(site) is None:
-                failed = attrs.evolve(stored, status=Status.FAILED).to_document()
-                self._store.patch(entry.bucket, document.key, {"replicationInfo": failed})
+        failing = reported is not None and reported.status is Status.FAILED
+        if document is not None and failing and stored.backend(site) is None:
+            failed = attrs.evolve(stored, status=Status.FAILED).to_document()
+            self._store.patch(entry.bucket, document.key, {"replicationInfo": failed})
         return super()._ignored(entry, site, document, stored)
 
 

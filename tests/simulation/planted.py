@@ -58,14 +58,23 @@ PLANTED: Final[Mapping[str, Planted]] = {
     "CE-1": Planted(Parts(replicator=defects.DroppingReplicator), "tagging", _told("1", "2", "14")),
     "CE-2": Planted(Parts(status_updater=defects.TimelessUpdater), "tagging", _told("2", "24")),
     "CE-3": Planted(Parts(status_updater=defects.SilentUpdater), "transient", _told("11")),
-    "CE-4": Planted(_status(defects.BlindStore), "three sites", _told("1", "6", "7", "19", "24", "14")),
-    "CE-5": Planted(_status(defects.ClobberingStore), "tagging", _told("8", "24", "7", "6")),
-    "CE-6": Planted(_status(defects.ClobberingStore), "deleting", _told("9", "8", "7", "6")),
+    "CE-4": Planted(_status(defects.BlindStore), "races", _told("1", "6", "7", "19", "24", "14")),
+    "CE-5": Planted(_status(defects.ClobberingStore), "races", _told("8", "9", "24", "7", "6")),
+    "CE-6": Planted(
+        _status(defects.ClobberingStore), "races", _told("9", "7"), {"work": {"put": 4.0, "delete version": 6.0}}
+    ),
     "CE-7": Planted(Parts(around=defects.dropping_reports(3)), "engines away", _told("1", "14")),
     "CE-8": Planted(_status(queue=defects.DeafQueue), "replays", _told("1", "14", "11")),
-    "CE-9": Planted(_status(defects.LocationCarryingStore), "lifecycle", _told("8", "10", "24", "7", "6")),
+    "CE-9": Planted(
+        _status(defects.LocationCarryingStore),
+        "races",
+        _told("8", "10", "24", "7", "6", "22"),
+        {"lifecycle_ms": 3_000, "operator_ms": 0},
+    ),
     "CE-11": Planted(Parts(status_updater=defects.MergingUpdater), "transient", _told("11")),
-    "CE-12": Planted(Parts(garbage_collector=defects.TrustingCollector), "lifecycle", _told("10", "8", "12", "22")),
+    "CE-12": Planted(
+        Parts(garbage_collector=defects.TrustingCollector), "lifecycle", _told("10", "8", "12", "22")
+    ),
     "CE-13": Planted(
         Parts(status_updater=defects.AccusingUpdater),
         "rules",
@@ -85,9 +94,11 @@ PLANTED: Final[Mapping[str, Planted]] = {
     ),
     "W-01": Planted(Parts(replicator=defects.HastyReplicator), "mixed", _told("1", "14")),
     "W-02": Planted(Parts(around=defects.dropping_reports(0)), "mixed", _told("1", "14")),
-    "W-14": Planted(Parts(populator=defects.EagerPopulator), "leases", _told("14", "1")),
+    "W-14": Planted(Parts(populator=defects.EagerPopulator), "leases", _told("14", "1"), {"pause_ms": 2_000}),
     "W-15": Planted(Parts(populator=defects.ForgetfulPopulator), "leases", _told("14", "1")),
     "W-16": Planted(Parts(populator=defects.LeaselessPopulator), "leases", _told("14", "1")),
-    "B22": Planted(Parts(failed_operations=defects.forgetting_operations), "site down", _told("1")),
+    "B22": Planted(
+        Parts(failed_operations=defects.forgetting_operations), "site down", _told("1"), {"operator_ms": 20_000}
+    ),
 }
 """The defects of the reference that the simulator must be able to find (replication 6, queue-and-wire 6, B22)."""

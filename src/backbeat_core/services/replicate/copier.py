@@ -130,8 +130,8 @@ class Copier:
 
     def _owed(self, work: Work, document: Document) -> Work | None:
         info = ReplicationInfo.from_document(document.value.get("replicationInfo") or {})
-        backend = info.backend(self.settings.site)
-        if backend is None or backend.status not in (Status.PENDING, Status.COMPLETED):
+        # Also where it has FAILED: a retry may just be bringing it, whose reports are still on their way.
+        if info.backend(self.settings.site) is None:
             return None
         return Work(ObjectEntry(work.entry.bucket, document.key, document.value), document.value, info, work.name)
 

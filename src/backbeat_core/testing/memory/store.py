@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import json
 import threading
 from collections.abc import Mapping, Sequence
@@ -46,6 +48,7 @@ class MemoryTables:
     """What several `MemoryStore` objects share, as processes share a database."""
 
     collections: dict[str, dict[str, _Written]] = attrs.field(factory=dict)
+    order: dict[str, list[str]] = attrs.field(factory=dict)  # the keys of each collection, sorted
     log: list[_Logged] = attrs.field(factory=list)
     writes: int = 0
     forgotten: int = 0
@@ -105,6 +108,8 @@ class MemoryStore(Store):
             return False
         self._demand(collection, key, expected)
         del self._collection(collection)[key]
+        order = self.tables.order[collection]
+        del order[bisect.bisect_left(order, key)]
         self._log(collection, key, None)
         return True
 
@@ -113,9 +118,10 @@ class MemoryStore(Store):
         self, collection: str, *, prefix: str = "", after: str = "", limit: int = 1000
     ) -> Sequence[Document]:
         self._check()
-        found = self._collection(collection)
-        keys = sorted(key for key in found if key.startswith(prefix) and key > after)
-        return [_document(key, found[key]) for key in keys[: max(limit, 0)]]
+        found, order = self._collection(collection), self.tables.order.get(collection, [])
+        first = max(bisect.bisect_left(order, prefix), bisect.bisect_right(order, after))
+        keys = itertools.takewhile(lambda key: key.startswith(prefix), itertools.islice(order, first, None))
+        return [_document(key, found[key]) for key in itertools.islice(keys, max(limit, 0))]
 
     @locked
     def changes(self, after: Position | None, *, limit: int = 1000) -> Feed:
@@ -155,7 +161,10 @@ class MemoryStore(Store):
     def _write(self, collection: str, key: str, text: str) -> Document:
         number = self._log(collection, key, text)
         written = _Written(text, str(number).encode())
-        self.tables.collections.setdefault(collection, {})[key] = written
+        documents = self.tables.collections.setdefault(collection, {})
+        if key not in documents:
+            bisect.insort(self.tables.order.setdefault(collection, []), key)
+        documents[key] = written
         return _document(key, written)
 
     def _log(self, collection: str, key: str, text: str | None) -> int:

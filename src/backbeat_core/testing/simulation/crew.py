@@ -87,9 +87,10 @@ class Crew:
         if self._before_poll is not None:
             self._before_poll(self.gate)
         worker = self.worker
+        room = worker.room
         fetched = worker.poll()
         self._dispatch()
-        return 0 if fetched and worker.room else worker.rest_ms(IDLE_MS)
+        return 0 if room and fetched >= room else worker.rest_ms(IDLE_MS)
 
     def _dispatch(self) -> None:
         engines = self.host.engines

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -99,6 +99,8 @@ class Facts:
     def __init__(self, world: World) -> None:
         self.world = world
         self.now: dict[Place, Version] = {}
+        self.of_object: dict[Place, dict[str, Version]] = {}
+        """The live versions of each object, by bucket and object key, and each by its own key."""
         self.newest: dict[Place, str] = {}
         """The newest version that each object ever had, deleted or not."""
         self.tags: dict[Place, list[Mapping[str, Any]]] = {}
@@ -130,7 +132,7 @@ class Facts:
             before = self.now.get(place)
             after = None
             if logged.text is None:
-                self.now.pop(place, None)
+                self._drop(place)
             else:
                 after = self.now[place] = Version(*place, json.loads(logged.text))
                 self._note(host, before, after)
@@ -142,18 +144,27 @@ class Facts:
 
     def newer(self, bucket: str, key: str) -> Iterator[Version]:
         """Yield the live versions of the same object that are newer than the one at *key*."""
-        prefix = md.split_key(key)[0] + "\0"
-        for (where, other), version in self.now.items():
-            if where == bucket and other.startswith(prefix) and other < key:
+        for other, version in self.versions(bucket, md.split_key(key)[0]):
+            if "\0" in other and other < key:
                 yield version
+
+    def versions(self, bucket: str, object_key: str) -> Iterable[tuple[str, Version]]:
+        """Return the live versions of an object with their keys."""
+        return self.of_object.get((bucket, object_key), {}).items()
 
     def saved_position(self) -> int:
         """Return how far the feed is read, as the populators have saved it."""
         node = self.world.engines.ensemble.nodes.get(POSITION_PATH)
         return 0 if node is None else position_in(node.data)
 
+    def _drop(self, place: Place) -> None:
+        version = self.now.pop(place, None)
+        if version is not None:
+            del self.of_object[version.bucket, version.object_key][version.key]
+
     def _note(self, host: Host, before: Version | None, after: Version) -> None:
         name = (after.bucket, after.object_key)
+        self.of_object.setdefault(name, {})[after.key] = after
         if "\0" in after.key:
             self.newest[name] = min(after.key, self.newest.get(name, after.key))
         else:

@@ -56,10 +56,12 @@ class Lifecycle(Process):
         if self.world.resting:
             return -1
         bucket = self.chance.pick(sorted(self.world.buckets))
-        versions = [each for each in self._store.inner.scan(bucket, limit=1 << 20) if _movable(each)]
-        if versions:
+        server = self.world.users.servers[bucket]
+        keys = server.keys()
+        version = server.version(self.chance.pick(keys)) if keys else None
+        if version is not None and _movable(version):
             begin = self.chance.weighted({self._transition: 3.0, self._archive: 1.0, self._restore: 2.0})
-            begin(bucket, self.chance.pick(versions))
+            begin(bucket, version)
         return self.chance.around(self.world.profile.lifecycle_ms)
 
     def _transition(self, bucket: str, version: Document) -> None:

@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from backbeat_core.domain import metadata as md
-from backbeat_core.domain.version_id import NULL, decode
+from backbeat_core.domain.version_id import NULL, decode, encode
 from backbeat_core.errors import BackbeatError
 from backbeat_core.services.retry_failed import RetryRequest
 from backbeat_core.testing.simulation.ports import FaultyCache, FaultyCoordinator, FaultyQueue, FaultyStore
@@ -84,12 +84,9 @@ class Operators(Process):
 
     def _force(self, site: str) -> None:
         bucket = self.chance.pick(sorted(self.world.buckets))
-        versions = self.world.users.servers[bucket].versions() if self.world.users.servers else ()
-        if not versions:
+        keys = self.world.users.servers[bucket].keys()
+        if not keys:
             return
-        entry = self.chance.pick(versions)
-        key, internal = md.split_key(entry.key)
-        from backbeat_core.domain.version_id import encode
-
+        key, internal = md.split_key(self.chance.pick(keys))
         version = "" if internal is None else encode(internal)
         self.failures.retry([RetryRequest(bucket, key, site, version, force=True)])

@@ -136,10 +136,9 @@ def inv_4_no_stale_overwrite(world: World, host: Host, location: str, name: str)
 def _key_of(world: World, entry: ObjectEntry, number: str | None) -> str:
     """Return the newest version of an object that a target shows, by the number of its put, None: a deletion."""
     keys = [
-        version.key
-        for version in world.checks.facts.now.values()
-        if (version.bucket, version.object_key) == (entry.bucket, entry.object_key)
-        and (version.number == number if number else md.is_delete_marker(version.metadata))
+        key
+        for key, version in world.checks.facts.versions(entry.bucket, entry.object_key)
+        if (version.number == number if number else md.is_delete_marker(version.metadata))
     ]
     return min(keys, default=entry.stored_key)
 

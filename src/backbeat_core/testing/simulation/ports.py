@@ -35,8 +35,9 @@ from backbeat_core.testing.memory import (
 from backbeat_core.testing.memory.cache import MemorySubscription
 from backbeat_core.testing.simulation.process import Host
 
-METRICS: Final = "backbeat-metrics"
-"""Nobody waits for what is counted: its reader is woken for several messages at once."""
+FEED: Final = "feed"
+GATHER_MS: Final = {"backbeat-metrics": 1_000, FEED: 300}
+"""Where nobody waits for the first of several: its readers are woken this much later."""
 
 
 class FaultyQueue(Queue):
@@ -71,7 +72,7 @@ class FaultyQueue(Queue):
             engines = self.host.engines
             engines.note(f"{self.host.name} publishes {len(messages)} to {topic}")
             engines.onlooker.published(self.host, topic, messages, places)
-            engines.tell(topic, 1000 if topic == METRICS else 0)
+            engines.tell(topic, GATHER_MS.get(topic, 0))
 
     def subscribe(self, topic: str, group: str, listener: Listener, *, start: Start = Start.EARLIEST) -> Consumer:
         self.host.before("queue.subscribe", QueueUnavailable)
@@ -166,7 +167,7 @@ class FaultyStore(Store):
         engines = self.host.engines
         engines.note(f"{self.host.name} {point} {collection}/{key}")
         engines.onlooker.wrote(self.host)
-        engines.tell("feed")
+        engines.tell(FEED, GATHER_MS[FEED])
         self.host.after(point, StoreUnavailable)
 
     def scan(

@@ -59,6 +59,8 @@ class Profile:
     duration_ms: int = 25 * MINUTE_MS
     pause_ms: int = 40_000
     users: int = 1
+    most_operations: int = 0
+    """After how many operations the users stop; 0: when the world is healed."""
     buckets: int = 2
     keys: int = 3
     sites: tuple[Site, ...] = (Site("aws-1"), Site("azure-1", versioned=False))

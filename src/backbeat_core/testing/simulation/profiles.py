@@ -36,6 +36,15 @@ SCENARIOS: Final[Mapping[str, Mapping[str, Any]]] = {
         "faults": {"refused": 3.0, "slow": 3.0},
     },
     "transient": {"sites": VERSIONED, "transient": True, "events": {"site away": 6.0}, "faults": CRASHES},  # S6
+    "races": {  # S9
+        "faults": {"": 0.3, "overtaken": 5.0, "overtaken answer": 5.0},
+        "on_chance": 0.9,
+        "status_hosts": 2,
+        "keys": 2,
+        "buckets": 1,
+        "pause_ms": 6_000,
+        "work": {**WORK, "tag": 8.0, "share": 4.0, "delete version": 4.0},
+    },
     "crashes": {"faults": CRASHES, "status_hosts": 2, "hosts": 2},  # S7
     "twice": {"faults": {"published twice": 10.0, "expelled": 5.0, "member expelled": 5.0}},  # S8, S9
     "rules": {"events": {"rule changed": 20.0}, "keys": 2, "work": {**WORK, "tag": 8.0}},  # S10, S15
@@ -60,7 +69,7 @@ def mixed(seed: int) -> Profile:
     chance = Chance(f"profile of {seed}")
     plain = _plain(chance)
     if chance.hits(0.35):
-        return plain
+        return _keeping_data(plain)
     return _leaning(plain, chance.pick(list(SCENARIOS)), "mixed")
 
 
@@ -112,7 +121,14 @@ def _leaning(plain: Profile, scenario: str, name: str) -> Profile:
         members.setdefault("sites", SITES[:2])
     if members["transient"]:
         members["lifecycle_ms"] = 0
-    return attrs.evolve(plain, name=name, **members)
+    return _keeping_data(attrs.evolve(plain, name=name, **members))
+
+
+def _keeping_data(profile: Profile) -> Profile:
+    """Leave the rules of transient data alone: a site that leaves the rule takes the only copy along (CE-10)."""
+    if not profile.transient:
+        return profile
+    return attrs.evolve(profile, faults={**profile.faults, "rule changed": 0.0})
 
 
 def _scenario(scenario: str) -> Callable[[int], Profile]:

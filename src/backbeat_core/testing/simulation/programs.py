@@ -104,7 +104,7 @@ class SiteProgram(Program):
             FaultyQueue(host),
             host.clock,
             ReplicateSettings(
-                site=site.name, bucket_match=False, min_mpu_size_mb=20, versioned=site.versioned
+                site=site.name, bucket_match=False, object_metrics_from=50, versioned=site.versioned
             ),
             policy=world.profile.policy,
             chance=self.engines.chance.draw,

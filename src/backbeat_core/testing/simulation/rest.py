@@ -81,6 +81,8 @@ def inv_16_conservation(world: World) -> str | None:
             return f"{site}: {tally}"
     if report.differences and not world.engines.faults.loud:
         return "; ".join(f"{each.key} is {each.counted}, not {each.stored}" for each in report.differences)
+    if not report.differences:
+        return None
     recount.repair(report)
     again = recount(sorted(world.buckets), sites)
     return f"not repaired: {again.differences}" if again.differences else None

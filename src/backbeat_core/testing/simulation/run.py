@@ -49,7 +49,7 @@ def run(seed: int, profile: Profile, parts: Parts | None = None, *, whole_trace:
     world = World(seed, profile, parts or Parts(), whole_trace=whole_trace)
     invariant = problem = None
     try:
-        _live(world)
+        live(world)
     except Broken as broken:
         invariant, problem = broken.invariant, broken.problem
     except Stuck as stuck:
@@ -71,7 +71,8 @@ def run(seed: int, profile: Profile, parts: Parts | None = None, *, whole_trace:
     )
 
 
-def _live(world: World) -> None:
+def live(world: World) -> None:
+    """Let a world live: chaos, then rest, a retry of all that failed, and rest again. Raises Broken, Stuck."""
     world.boot()
     world.engines.scheduler.run(world.profile.duration_ms)
     world.heal()

@@ -21,6 +21,9 @@ DEEPEST: Final = 4
 NEVER: Final = 1 << 60
 """When a thread is due that sleeps until it is woken."""
 
+SHORT_MS: Final = 250
+"""How long at most a step may last inside another."""
+
 LATENCY_MS: Final = 20
 """A step that wants to go on at once goes on after 1 ms to this."""
 
@@ -110,11 +113,15 @@ class Scheduler:
         return False
 
     def inside(self, ms: int, done: Callable[[], bool] | None = None) -> bool:
-        """Let *ms* pass inside the step that is being taken: others take theirs, unless it is too deep for it."""
+        """
+        Let *ms* pass inside the step that is being taken, while others take theirs.
+
+        What is slow holds up whatever it stands in, which is not so with real threads: only an outermost step
+        may be slow for long, and where it is too deep already no time passes at all.
+        """
         if self.depth >= DEEPEST:
-            self.clock.advance(ms)
             return False
-        return self.run_until(self.now_ms + ms, done)
+        return self.run_until(self.now_ms + (ms if self.depth < 2 else min(ms, SHORT_MS)), done)
 
     def _push(self, thread: Thread, delay_ms: int) -> None:
         thread.stamp += 1

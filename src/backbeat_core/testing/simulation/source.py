@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import attrs
 
@@ -74,11 +74,16 @@ class SourceServer:
         self._writer: ObjectWriter | None = None
         self._last_version_ms = 0
 
-    def versions(self, key: str = "") -> Sequence[Document]:
-        """Return all versions of *key*, or of all keys, newest first for each key; null versions come first."""
-        prefix = key or ""
-        found = self._store.inner.scan(self.bucket.name, prefix=prefix, limit=1 << 30)
-        return [each for each in found if not key or md.split_key(each.key)[0] == key]
+    def keys(self, key: str = "") -> list[str]:
+        """Return the keys of all versions of *key*, or of all objects, newest first for each; null ones first."""
+        known = self._host.engines.tables.collections.get(self.bucket.name, {})
+        return sorted(each for each in known if not key or md.split_key(each)[0] == key)
+
+    def version(self, key: str) -> Document:
+        """Return the version that stands at *key*."""
+        found = self._store.inner.get(self.bucket.name, key)
+        assert found is not None
+        return found
 
     def put(self, key: str, size: int, *, pieces: int = 1, parts: int = 0) -> None:
         """
@@ -173,8 +178,8 @@ class SourceServer:
 
     def _store_version(self, key: str, document: dict[str, Json]) -> None:
         now = max(self._host.clock.now_ms(), self._last_version_ms + 1)
-        for version in self.versions(key):
-            stood = md.split_key(version.key)[1]
+        for version in self.keys(key):
+            stood = md.split_key(version)[1]
             if stood is not None:
                 now = max(now, 10**14 - int(stood[:14]))
         self._last_version_ms = now

@@ -42,7 +42,7 @@ class Users(Process):
 
     def _step(self) -> int:
         world = self.world
-        if world.resting:
+        if world.resting or 0 < world.profile.most_operations <= self.done:
             return -1
         server = self.servers[self.chance.pick(sorted(self.servers))]
         name = self.chance.weighted(world.profile.work)
@@ -54,10 +54,10 @@ class Users(Process):
 
     def version_of(self, server: SourceServer, key: str) -> Document | None:
         """Return one of the versions of *key*, the newest most often."""
-        found = server.versions(key)
+        found = server.keys(key)
         if not found:
             return None
-        return found[0] if self.chance.hits(0.6) else self.chance.pick(found)
+        return server.version(found[0] if self.chance.hits(0.6) else self.chance.pick(found))
 
 
 def _put(users: Users, server: SourceServer, key: str) -> None:
