@@ -19,7 +19,7 @@ from backbeat_adapters.embedded.tree import Refused, SourceTree, printable
 from backbeat_adapters.environment import is_test_mode
 from backbeat_adapters.layout import LOCATION_TYPE, Layout, check_apart
 from backbeat_adapters.progress import Board, Tally, add
-from backbeat_adapters.scan import Scanned, Scanner
+from backbeat_adapters.scan import Scanned, Scanner, newest_versions
 from backbeat_core.domain import metadata as md
 from backbeat_core.domain import version_id as version_ids
 from backbeat_core.domain.attempts import Attempt, attempts_key
@@ -39,7 +39,6 @@ from backbeat_core.services.write_object import BucketSettings, ObjectWriter
 BUCKETS = "/backbeat/local/buckets"
 LOOK_S = 0.05
 """How often the main thread looks whether all is done; it competes with those who do it."""
-PAGE = 500
 EXPLAINED = 100
 """How many failures of earlier runs are told with their reasons."""
 BATCH = 32
@@ -384,14 +383,7 @@ class LocalHost:
 
     def newest_versions(self, bucket: str) -> Iterator[Document]:
         """Yield the newest version of each key, in order."""
-        after, last = "", None
-        while page := self.engine.store.scan(bucket, after=after, limit=PAGE):
-            for document in page:
-                after = document.key
-                key = md.split_key(document.key)[0]
-                if key != last:
-                    last = key
-                    yield document
+        return newest_versions(self.engine.store, bucket)
 
     def read_source(self, bucket: str, key: str, version: str) -> Mapping[str, Any] | None:
         """Return the metadata of a version by its encoded id, of the newest for '', None if there is none."""

@@ -10,7 +10,7 @@ from backbeat_adapters.embedded.tree import Refused, SourceTree, TreeFile
 from backbeat_core.domain import metadata as md
 from backbeat_core.domain.info import ReplicationInfo
 from backbeat_core.errors import BackbeatError, NotFound, SourceChanged
-from backbeat_core.ports.store import Document
+from backbeat_core.ports.store import Document, Store
 from backbeat_core.services.write_object import NewObject, ObjectWriter
 
 PAGE = 500
@@ -58,7 +58,7 @@ class Scanner:
         Raises LocationUnavailable when the tree is away, StoreUnavailable.
         """
         result = Scanned()
-        stored = _Cursor(self._newest_versions())
+        stored = _Cursor(newest_versions(self.writer.store, self.writer.bucket.name))
         for found in self.tree.walk():
             if self.stopping():
                 return result
@@ -70,17 +70,6 @@ class Scanner:
             self._compare(result, found, known)
         self._remove_before(result, stored, None)
         return result
-
-    def _newest_versions(self) -> Iterator[Document]:
-        """Yield the newest version of each key, in order; versions sort newest first below their key."""
-        after, last = "", None
-        while page := self.writer.store.scan(self.writer.bucket.name, after=after, limit=PAGE):
-            for document in page:
-                after = document.key
-                key = md.split_key(document.key)[0]
-                if key != last:
-                    last = key
-                    yield document
 
     def _refuse(self, result: Scanned, stored: _Cursor, found: Refused) -> None:
         # What cannot be read is not gone: nothing below it may be taken for deleted.
@@ -143,6 +132,18 @@ class Scanner:
                     locator_version=file.version,
                 )
         raise AssertionError("unreachable")
+
+
+def newest_versions(store: Store, bucket: str) -> Iterator[Document]:
+    """Yield the newest version of each key, in order; versions sort newest first below their key."""
+    after, last = "", None
+    while page := store.scan(bucket, after=after, limit=PAGE):
+        for document in page:
+            after = document.key
+            key = md.split_key(document.key)[0]
+            if key != last:
+                last = key
+                yield document
 
 
 @attrs.define
